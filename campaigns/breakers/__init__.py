@@ -1,0 +1,1 @@
+"""Rate breakers, one file each: what they measure, and what they pause."""

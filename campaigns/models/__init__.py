@@ -1,0 +1,13 @@
+"""The decision side of the database: campaigns, journeys and their walks, credit, experiments."""
+
+from __future__ import annotations
+
+from campaigns.models.credit import Conversion, Credit, Goal, Touch
+from campaigns.models.experiments import Arm, Assignment, Experiment
+from campaigns.models.journeys import Campaign, Journey, JourneyVersion
+from campaigns.models.walks import Enrolment, Visit
+
+__all__ = [
+    "Arm", "Assignment", "Campaign", "Conversion", "Credit", "Enrolment", "Experiment", "Goal", "Journey",
+    "JourneyVersion", "Touch", "Visit",
+]  # fmt: skip

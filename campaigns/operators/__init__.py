@@ -1,0 +1,1 @@
+"""Segment operators that this app contributes: where a person stands in a journey."""

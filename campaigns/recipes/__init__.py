@@ -1,0 +1,1 @@
+"""Ready-made journeys as JSON, one file each, complete with segment, templates, goal and holdout."""

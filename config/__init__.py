@@ -1,0 +1,1 @@
+"""Wiring: environment, settings, timetable and entry points. Nothing here decides anything."""

@@ -1,0 +1,8 @@
+"""Every address this installation answers to; each app brings its own."""
+
+from __future__ import annotations
+
+from django.contrib import admin
+from django.urls import path
+
+urlpatterns = [path("admin/", admin.site.urls)]

@@ -1,0 +1,1 @@
+"""HOW: what is said, over which channel, with whose permission, and what came back."""

@@ -1,0 +1,106 @@
+"""The contract of a channel, and the registry that holds them.
+
+A channel takes a batch of rendered messages for one account and answers for each: sent, transient (with a time
+to retry), permanent, unknown, or surely not begun. It knows its wire, never the ledger.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, ClassVar, Protocol
+
+from common.registry import Registry
+
+
+class Outcome(StrEnum):
+    """The answer for one message; values are those of messaging.models.Attempt.Outcome."""
+
+    SENT = "sent"
+    TRANSIENT = "transient"
+    PERMANENT = "permanent"
+    UNKNOWN = "unknown"
+    NOT_BEGUN = "not_begun"
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What became of one message. `retry_at` only with transient; `code` is the provider's ("550 5.1.1")."""
+
+    outcome: Outcome
+    code: str = ""
+    provider_ref: str = ""
+    retry_at: datetime | None = None
+
+
+@dataclass(frozen=True)
+class Sender:
+    """The part of an Account that a channel needs; `settings` is its JSON, secrets already read."""
+
+    key: str
+    transport: str
+    sender: str
+    reply_to: str
+    settings: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Outgoing:
+    """One rendered message. `parts` by name (subject, preheader, html, text …); `headers` are channel headers
+    (List-Unsubscribe); `message_id` is the same on every re-send; `ref` is the delivery's public id."""
+
+    ref: str
+    to: str
+    to_name: str
+    parts: Mapping[str, str]
+    message_id: str = ""
+    headers: Mapping[str, str] = field(default_factory=dict)
+    locale: str = "en"
+    profile_id: int = 0
+    expires_at: datetime | None = None
+
+
+class Connection(Protocol):
+    """An open way to the provider, kept between batches by the worker."""
+
+    def send(self, batch: Sequence[Outgoing]) -> Iterator[Answer]:
+        """One Answer per message, in order, each as soon as it is known. Never raises for one message's sake."""
+        ...
+
+    def close(self) -> None: ...
+
+
+class ChannelError(Exception):
+    """The account cannot be used now (`permanent` False) or as configured (True); no message has begun."""
+
+    def __init__(self, message: str, *, permanent: bool = False) -> None:
+        super().__init__(message)
+        self.permanent = permanent
+
+
+class Channel(ABC):
+    """One way to reach people. `parts` are the template parts it needs, `html` those that are HTML."""
+
+    key: ClassVar[str]
+    parts: ClassVar[tuple[str, ...]]
+    html: ClassVar[frozenset[str]] = frozenset()
+    medium: ClassVar[str] = ""  # the utm_medium its links carry; "" leaves links untagged
+    tracks_opens: ClassVar[bool] = False
+    needs_address: ClassVar[bool] = True  # False: the profile itself is the address (inbox)
+    group: ClassVar[int] = 20  # messages marked in one commit, at most
+    transports: ClassVar[tuple[str, ...]] = ()
+
+    @abstractmethod
+    def address_of(self, traits: Mapping[str, Any]) -> str:
+        """The normalised address of a person from `traits` (email, phone, public_id …); "" when there is none."""
+
+    @abstractmethod
+    def connect(self, sender: Sender) -> AbstractContextManager[Connection]:
+        """Open (or reuse) a connection. Raises ChannelError before any message has begun."""
+
+
+channels: Registry[Channel] = Registry("channels", "messaging.channels")

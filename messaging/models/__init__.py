@@ -1,0 +1,13 @@
+"""The message side of the database: content, permission, the ledger, and what came back."""
+
+from __future__ import annotations
+
+from messaging.models.answers import Click, Link, Receipt
+from messaging.models.content import Template, TemplateVersion
+from messaging.models.ledger import Account, Attempt, Delivery, Pause
+from messaging.models.permission import Address, Consent, Suppression, Topic
+
+__all__ = [
+    "Account", "Address", "Attempt", "Click", "Consent", "Delivery", "Link", "Pause", "Receipt", "Suppression",
+    "Template", "TemplateVersion", "Topic",
+]  # fmt: skip

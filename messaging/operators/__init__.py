@@ -1,0 +1,1 @@
+"""Segment operators that this app contributes: consent and engagement."""

@@ -1,0 +1,1 @@
+"""WHO: people, what happened to them, and the groups they belong to."""

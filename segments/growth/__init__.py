@@ -1,0 +1,1 @@
+"""Points, levels, badges, missions, benefits and coupons: exactly once, by unique keys."""

@@ -1,0 +1,1 @@
+"""Health metrics: one file each (activity, adoption, service, satisfaction)."""

@@ -1,0 +1,26 @@
+"""The people side of the database: facts below, knowledge above them."""
+
+from __future__ import annotations
+
+from segments.models.coupons import Benefit, Coupon, CouponPool, Grant
+from segments.models.facts import Cursor, Event, EventStats, Order
+from segments.models.groups import Membership, Segment, SegmentRun
+from segments.models.growth import (
+    Award,
+    Badge,
+    Level,
+    Mission,
+    MissionProgress,
+    PointDraw,
+    PointEntry,
+    Wallet,
+)
+from segments.models.intake import ImportJob, RejectedRow, Source, Trait
+from segments.models.known import RfmEdges, Scores, StageChange
+from segments.models.people import Identity, Profile
+
+__all__ = [
+    "Award", "Badge", "Benefit", "Coupon", "CouponPool", "Cursor", "Event", "EventStats", "Grant", "Identity",
+    "ImportJob", "Level", "Membership", "Mission", "MissionProgress", "Order", "PointDraw", "PointEntry", "Profile",
+    "RejectedRow", "RfmEdges", "Scores", "Segment", "SegmentRun", "Source", "StageChange", "Trait", "Wallet",
+]  # fmt: skip

@@ -1,0 +1,111 @@
+"""Segments, who is in them, and how each refresh went."""
+
+from __future__ import annotations
+
+from django.db import models
+from django.utils.translation import gettext_lazy as _
+
+from common.models.named import Named
+from common.states import in_choices
+from segments.models.people import Profile
+
+
+class Segment(Named):
+    """A rule and the freshness of its members. `cursor` is per segment and covers all shards.
+
+    `evaluated_at` is the `now` of the last refresh, `rule_number` grows with every change of the rule, and
+    `built_number` is the one that the members answer to; they differ while a full build is due.
+    """
+
+    class State(models.TextChoices):
+        ACTIVE = "active", _("active")
+        PAUSED = "paused", _("paused")
+        ARCHIVED = "archived", _("archived")
+
+    MOVES = {
+        "active": frozenset({"paused", "archived"}),
+        "paused": frozenset({"active", "archived"}),
+        "archived": frozenset({"active"}),
+    }
+
+    description = models.TextField(_("description"), blank=True)
+    rule = models.JSONField(_("rule"), default=dict)
+    state = models.CharField(_("state"), max_length=8, choices=State, default=State.ACTIVE)
+    rule_number = models.PositiveIntegerField(default=1)
+    built_number = models.PositiveIntegerField(default=0)
+    fire_on_build = models.BooleanField(_("next build fires"), default=False)
+    cursor_tx = models.BigIntegerField(default=0)
+    cursor_position = models.BigIntegerField(default=0)
+    evaluated_at = models.DateTimeField(_("as of"), null=True)
+    refreshed_at = models.DateTimeField(_("refreshed"), null=True)
+    size = models.PositiveIntegerField(_("people"), default=0)
+    last_error = models.TextField(_("last error"), blank=True)
+    created_at = models.DateTimeField(_("created"), auto_now_add=True)
+
+    class Meta:
+        verbose_name = _("segment")
+        verbose_name_plural = _("segments")
+        constraints = [in_choices("segment_state", "state", ["active", "paused", "archived"])]
+
+
+class Membership(models.Model):
+    """One person in one segment, now. Leaving deletes the row; the history is in the fact log."""
+
+    segment = models.ForeignKey(Segment, models.CASCADE, db_index=False, related_name="memberships")
+    profile = models.ForeignKey(Profile, models.CASCADE, related_name="memberships")
+    entered_at = models.DateTimeField(_("entered"))
+
+    class Meta:
+        verbose_name = _("membership")
+        verbose_name_plural = _("memberships")
+        constraints = [models.UniqueConstraint(fields=["segment", "profile"], name="membership_once")]
+
+    def __str__(self) -> str:
+        return f"{self.segment_id}:{self.profile_id}"
+
+
+class SegmentRun(models.Model):
+    """One refresh of one segment: what it looked at, what changed, how long it took."""
+
+    class Mode(models.TextChoices):
+        CHANGED = "changed", _("changed people")
+        FULL = "full", _("everyone")
+        BUILD = "build", _("first build")
+
+    class State(models.TextChoices):
+        RUNNING = "running", _("running")
+        DONE = "done", _("done")
+        FAILED = "failed", _("failed")
+        CANCELLED = "cancelled", _("cancelled")
+
+    MOVES = {
+        "running": frozenset({"done", "failed", "cancelled"}),
+        "done": frozenset[str](),
+        "failed": frozenset[str](),
+        "cancelled": frozenset[str](),
+    }
+
+    segment = models.ForeignKey(Segment, models.CASCADE, db_index=False, related_name="runs")
+    mode = models.CharField(_("mode"), max_length=8, choices=Mode)
+    state = models.CharField(_("state"), max_length=9, choices=State, default=State.RUNNING)
+    as_of = models.DateTimeField(_("as of"))
+    started_at = models.DateTimeField(_("started"))
+    finished_at = models.DateTimeField(_("finished"), null=True)
+    candidates = models.PositiveIntegerField(_("people looked at"), default=0)
+    entered = models.PositiveIntegerField(_("entered"), default=0)
+    left = models.PositiveIntegerField(_("left"), default=0)
+    size = models.PositiveIntegerField(_("people"), default=0)
+    progress = models.PositiveSmallIntegerField(_("progress in %"), default=0)
+    error = models.TextField(_("error"), blank=True)
+
+    class Meta:
+        verbose_name = _("segment run")
+        verbose_name_plural = _("segment runs")
+        indexes = [models.Index(fields=["segment", "-started_at"], name="segment_run_latest")]
+        constraints = [
+            in_choices("segment_run_state", "state", ["running", "done", "failed", "cancelled"]),
+            in_choices("segment_run_mode", "mode", ["changed", "full", "build"]),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.segment_id} {self.mode} {self.state}"

@@ -1,0 +1,1 @@
+"""The rule language: one tree, one compiler, one sentence."""
