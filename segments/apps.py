@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.apps import AppConfig
+from django.db.models.signals import post_migrate
 from django.utils.translation import gettext_lazy as _
+
+from common.clock import is_postgres
 
 
 class SegmentsConfig(AppConfig):
@@ -14,3 +19,12 @@ class SegmentsConfig(AppConfig):
         from segments.rules.operators import operators
 
         operators.load()
+        post_migrate.connect(know_the_cluster, sender=self)
+
+
+def know_the_cluster(**_: Any) -> None:
+    """After a migration, set the fact log's offset for this database cluster before anybody writes."""
+    from segments.facts.position import ensure_cluster
+
+    if is_postgres():
+        ensure_cluster()

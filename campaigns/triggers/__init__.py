@@ -10,23 +10,9 @@ from typing import Any, ClassVar, Generic, TypeVar
 
 from common.params import Params
 from common.registry import Registry
+from segments.facts.fact import Fact
 
 P = TypeVar("P", bound=Params)
-
-
-@dataclass(frozen=True)
-class Fact:
-    """One row of the fact log as react hands it to triggers, goals, exits and waits."""
-
-    id: int
-    profile: int
-    name: str
-    occurred_at: datetime
-    received_at: datetime
-    properties: Mapping[str, Any]
-    value: int | None
-    live: bool
-    depth: int
 
 
 @dataclass(frozen=True)

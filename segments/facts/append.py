@@ -1,0 +1,154 @@
+"""Appending facts: once each by source and key, with the lifetime rows in the same transaction."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Any
+
+from django.db import connection
+
+from common.clock import is_postgres
+from segments.facts.fact import NewFact
+from segments.facts.names import ENGINE_SOURCE
+from segments.facts.position import ensure_cluster
+from segments.models import Source
+
+BATCH = 500
+COLUMNS = (
+    ("source_id", "bigint"), ("key", "text"), ("profile_id", "bigint"), ("shard", "smallint"), ("kind", "text"),
+    ("name", "text"), ("occurred_at", "timestamptz"), ("received_at", "timestamptz"), ("value", "bigint"),
+    ("properties", "text"), ("context", "text"), ("live", "boolean"), ("flags", "text"), ("depth", "smallint"),
+)  # fmt: skip
+NAMES = ", ".join(name for name, _ in COLUMNS)
+EngineFact = tuple[int, int, str, str, dict[str, Any]]
+
+
+def append_facts(facts: Sequence[NewFact], *, now: datetime) -> list[int]:
+    """Append facts; returns the indexes of those that were new, in order. Call inside a transaction.
+
+    A (source, key) that is already there changes nothing. For each new fact of a sender (not the engine's own)
+    the lifetime row of (profile, name) is brought up to date in the same transaction.
+    """
+    if not facts:
+        return []
+    if is_postgres():
+        ensure_cluster()
+    first: dict[tuple[int, str], int] = {}
+    for index, fact in enumerate(facts):
+        first.setdefault((fact.source, fact.key), index)
+    wanted = sorted(first.values())
+    new: set[tuple[int, str]] = set()
+    for start in range(0, len(wanted), BATCH):
+        rows = [_row(facts[index], now) for index in wanted[start : start + BATCH]]
+        new.update(_insert(rows))
+    fresh = [index for index in wanted if (facts[index].source, facts[index].key) in new]
+    raise_stats([facts[index] for index in fresh if facts[index].kind != "system"])
+    return fresh
+
+
+def append_engine_facts(facts: Iterable[EngineFact], *, now: datetime, live: bool = True, depth: int = 0) -> list[int]:
+    """Append the engine's own facts, given as (profile id, shard, name, key, properties), at `now`."""
+    source = engine_source()
+    return append_facts(
+        [
+            NewFact(profile, shard, name, now, key, source, kind="system", properties=said, live=live, depth=depth)
+            for profile, shard, name, key, said in facts
+        ],
+        now=now,
+    )
+
+
+def engine_source() -> int:
+    """The id of the engine's own source, made at first use."""
+    source, _ = Source.objects.get_or_create(
+        key=ENGINE_SOURCE, defaults={"name": "Engine", "name_zh": "引擎", "kind": Source.Kind.ENGINE}
+    )
+    return int(source.pk)
+
+
+def _row(fact: NewFact, now: datetime) -> tuple[Any, ...]:
+    return (
+        fact.source, fact.key, fact.profile, fact.shard, fact.kind, fact.name, fact.occurred_at, now, fact.value,
+        json.dumps(fact.properties, ensure_ascii=False), json.dumps(fact.context, ensure_ascii=False),
+        fact.live, fact.flags, fact.depth,
+    )  # fmt: skip
+
+
+def _insert(rows: list[tuple[Any, ...]]) -> list[tuple[int, str]]:
+    """Insert up to BATCH rows in one statement; returns (source, key) of those that were not there."""
+    with connection.cursor() as cursor:
+        if is_postgres():
+            columns = [list(column) for column in zip(*rows, strict=True)]
+            cursor.execute(_POSTGRES, columns)
+        else:
+            adapt = connection.ops.adapt_datetimefield_value
+            flat = [adapt(value) if isinstance(value, datetime) else value for row in rows for value in row]
+            values = ", ".join([f"({', '.join(['%s'] * len(COLUMNS))}, 0)"] * len(rows))
+            cursor.execute(_SQLITE.format(values=values), flat)
+        return [(int(source), key) for source, key in cursor.fetchall()]
+
+
+_POSTGRES = (
+    f"INSERT INTO segments_event ({NAMES}, tx) SELECT "
+    + ", ".join(f"{name}::jsonb" if name in ("properties", "context") else name for name, _ in COLUMNS)
+    + ", pg_current_xact_id()::text::bigint + COALESCE((SELECT tx_offset FROM common_instance WHERE id = 1), 0)"
+    + " FROM unnest("
+    + ", ".join(f"%s::{kind}[]" for _, kind in COLUMNS)
+    + f") AS given({NAMES}) ON CONFLICT (source_id, key) DO NOTHING RETURNING source_id, key"
+)
+_SQLITE = (
+    f"INSERT INTO segments_event ({NAMES}, tx) VALUES {{values}}"
+    " ON CONFLICT (source_id, key) DO NOTHING RETURNING source_id, key"
+)
+
+
+Lifetime = tuple[int, str, datetime, datetime, int, int | None]
+
+
+def lifetimes(facts: Iterable[NewFact]) -> list[Lifetime]:
+    """(profile, name, first, last, count, amount) of the given facts, sorted by key against deadlocks."""
+    found: dict[tuple[int, str], tuple[datetime, datetime, int, int | None]] = {}
+    for fact in facts:
+        at, value = fact.occurred_at, fact.value
+        known = found.get((fact.profile, fact.name))
+        if known is None:
+            found[fact.profile, fact.name] = (at, at, 1, value)
+        else:
+            low, high, count, amount = known
+            total = value if amount is None else amount + (value or 0)
+            found[fact.profile, fact.name] = (min(low, at), max(high, at), count + 1, total)
+    return [(*key, *found[key]) for key in sorted(found)]
+
+
+def raise_stats(facts: Sequence[NewFact]) -> None:
+    """Add facts to the lifetime rows of their people: one upsert per batch."""
+    rows = lifetimes(facts)
+    for start in range(0, len(rows), BATCH):
+        _upsert(rows[start : start + BATCH])
+
+
+def _upsert(rows: list[Lifetime]) -> None:
+    with connection.cursor() as cursor:
+        if is_postgres():
+            cursor.execute(_STATS_POSTGRES, [list(column) for column in zip(*rows, strict=True)])
+        else:
+            adapt = connection.ops.adapt_datetimefield_value
+            flat = [adapt(value) if isinstance(value, datetime) else value for row in rows for value in row]
+            cursor.execute(_STATS_SQLITE.format(values=", ".join(["(%s, %s, %s, %s, %s, %s)"] * len(rows))), flat)
+
+
+_STATS = "segments_eventstats (profile_id, name, first_at, last_at, count, amount)"
+_MERGE = (
+    " ON CONFLICT (profile_id, name) DO UPDATE SET"
+    " first_at = {least}(segments_eventstats.first_at, excluded.first_at),"
+    " last_at = {greatest}(segments_eventstats.last_at, excluded.last_at),"
+    " count = segments_eventstats.count + excluded.count,"
+    " amount = COALESCE(segments_eventstats.amount + excluded.amount, segments_eventstats.amount, excluded.amount)"
+)
+_STATS_POSTGRES = (
+    f"INSERT INTO {_STATS} SELECT * FROM unnest(%s::bigint[], %s::text[], %s::timestamptz[], %s::timestamptz[],"
+    " %s::integer[], %s::bigint[])" + _MERGE.format(least="LEAST", greatest="GREATEST")
+)
+_STATS_SQLITE = f"INSERT INTO {_STATS} VALUES {{values}}" + _MERGE.format(least="MIN", greatest="MAX")

@@ -1,0 +1,35 @@
+"""Names of the facts that the engine itself states. They begin with "@", which no sender may use."""
+
+from __future__ import annotations
+
+ENGINE_SOURCE = "engine"
+RESERVED = "@"
+
+SEGMENT_ENTERED = "@segment_entered"  # segment
+SEGMENT_LEFT = "@segment_left"  # segment
+STAGE_CHANGED = "@stage_changed"  # before, after, reason
+RFM_CHANGED = "@rfm_changed"  # before, after
+POINTS_CHANGED = "@points_changed"  # by, balance, reason
+LEVEL_REACHED = "@level_reached"  # level, rank
+BADGE_AWARDED = "@badge_awarded"  # badge
+MISSION_COMPLETED = "@mission_completed"  # mission, period
+BENEFIT_GRANTED = "@benefit_granted"  # benefit, pool
+MERGED = "@merged"  # from
+ERASED = "@erased"
+CORRECTED = "@corrected"  # traits
+CONSENT_CHANGED = "@consent_changed"  # channel, topic, action
+UNSUBSCRIBED = "@unsubscribed"  # channel, topic, delivery
+COMPLAINED = "@complained"  # channel, delivery
+BOUNCED = "@bounced"  # channel, kind, delivery
+MESSAGE_FAILED = "@message_failed"  # reason, delivery
+MESSAGE_OPENED = "@message_opened"  # delivery, template, campaign, journey, node
+MESSAGE_CLICKED = "@message_clicked"  # the same, link, url
+
+IDENTIFY = "identify"
+PAGE = "page"
+SCREEN = "screen"
+GROUP = "group"
+ALIAS = "alias"
+ORDER_COMPLETED = "Order Completed"  # order_id, total, currency, coupon; value = net
+ORDER_REFUNDED = "Order Refunded"  # order_id, total, currency; value = minus the refund
+ORDER_CANCELLED = "Order Cancelled"  # order_id
