@@ -135,14 +135,14 @@ def test_work_that_fails_leaves_the_cursor_where_it_was() -> None:
 @pytest.mark.postgres
 def test_an_overlapping_writer_hides_nothing() -> None:
     """The writer that began first and commits last is read last, and is read; a rollback leaves no hole."""
-    mei = someone()
+    mei, bo = someone(), someone()
     a_source()
     begun, finish = threading.Event(), threading.Event()
 
     def slow() -> None:
         try:
             with transaction.atomic():
-                append_facts([a_fact(mei, "slow")], now=NOW)
+                append_facts([a_fact(bo, "slow")], now=NOW)
                 begun.set()
                 finish.wait(10)
         finally:
@@ -169,7 +169,7 @@ def test_an_overlapping_writer_hides_nothing() -> None:
 
 @pytest.mark.postgres
 def test_many_writers_and_a_reader_at_once() -> None:
-    mei = someone()
+    people = [someone() for _ in range(6)]
     a_source()
     seen: list[int] = []
     stop = threading.Event()
@@ -178,7 +178,7 @@ def test_many_writers_and_a_reader_at_once() -> None:
         for index in range(40):
             try:
                 with transaction.atomic():
-                    append_facts([a_fact(mei, f"{number}.{index}.{part}") for part in range(3)], now=NOW)
+                    append_facts([a_fact(people[number], f"{number}.{index}.{part}") for part in range(3)], now=NOW)
                     if index % 7 == number % 7:
                         raise RuntimeError
             except RuntimeError:
