@@ -24,7 +24,7 @@ class SegmentsConfig(AppConfig):
 
 def know_the_cluster(**_: Any) -> None:
     """After a migration, set the fact log's offset for this database cluster before anybody writes."""
-    from segments.facts.position import ensure_cluster
+    from segments.facts.position import check_cluster
 
     if is_postgres():
-        ensure_cluster()
+        check_cluster()

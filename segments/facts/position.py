@@ -39,12 +39,17 @@ def ensure_cluster() -> None:
     """
     if getattr(connection, "facts_checked", None) is connection.connection and connection.connection is not None:
         return
+    check_cluster()
+    connection.facts_checked = connection.connection  # type: ignore[attr-defined]
+
+
+def check_cluster() -> None:
+    """Compare this database's cluster with the one the log was last written in, and raise the offset if it changed."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT system_identifier::text FROM pg_control_system()")
         cluster = cursor.fetchone()[0]
     if not Instance.objects.filter(id=1, cluster=cluster).exists():
         _raise_offset(cluster)
-    connection.facts_checked = connection.connection  # type: ignore[attr-defined]
 
 
 def _raise_offset(cluster: str) -> None:
