@@ -143,7 +143,13 @@ class Delivery(models.Model):
         verbose_name = _("message")
         verbose_name_plural = _("messages")
         indexes = [
-            models.Index(fields=["not_before", "id"], name="delivery_due", condition=Q(state__in=["planned", "held"])),
+            models.Index(fields=["channel", "not_before", "id"], name="delivery_due", condition=Q(state="planned")),
+            models.Index(fields=["not_before"], name="delivery_held", condition=Q(state="held")),
+            models.Index(
+                fields=["expires_at"],
+                name="delivery_expiry",
+                condition=Q(state__in=["planned", "held"], expires_at__isnull=False),
+            ),
             models.Index(
                 fields=["lease_until"],
                 name="delivery_lease",
