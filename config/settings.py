@@ -6,7 +6,8 @@ from typing import Any
 
 from django.utils.translation import gettext_lazy as _
 
-from config.env import BASE, env, flag, path, text, words
+from config.env import BASE, env, flag, number, path, text, words
+from config.logs import logging_config
 
 VAR = path("PERENNIAL_VAR", BASE / "var")
 VAR.mkdir(parents=True, exist_ok=True)
@@ -18,7 +19,14 @@ SUPPRESSION_KEY = text("SUPPRESSION_KEY", "insecure-suppression-key")
 ALLOWED_HOSTS = words("ALLOWED_HOSTS", ["localhost", "127.0.0.1", "[::1]", "testserver"])
 CSRF_TRUSTED_ORIGINS = words("CSRF_TRUSTED_ORIGINS", [])
 PUBLIC_URL = text("PUBLIC_URL", "http://127.0.0.1:8000").rstrip("/")
+HTTPS = PUBLIC_URL.startswith("https://")
 ALLOW_FAULTS = False
+DEMO = flag("PERENNIAL_DEMO")
+INSTANCE = text("PERENNIAL_INSTANCE")
+DAY_SECONDS = number("PERENNIAL_DAY_SECONDS", 86400)
+OUTBOX_LEASE_SECONDS = number("PERENNIAL_OUTBOX_LEASE_SECONDS", 60)
+OUTBOUND_HTTP = flag("PERENNIAL_OUTBOUND_HTTP")
+OUTBOUND_PRIVATE = words("PERENNIAL_OUTBOUND_PRIVATE", [])
 
 INSTALLED_APPS = [
     "unfold",
@@ -104,7 +112,13 @@ CURRENCY = text("CURRENCY", "USD")
 
 STATIC_URL = "static/"
 STATIC_ROOT = VAR / "static"
+WHITENOISE_USE_FINDERS = True
 DATA_UPLOAD_MAX_MEMORY_SIZE = 2 * 1024 * 1024
+
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = HTTPS
+SECURE_HSTS_SECONDS = number("HSTS_SECONDS", 0)
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if flag("BEHIND_PROXY") else None
+X_FRAME_OPTIONS = "SAMEORIGIN"
 
 SILENCED_SYSTEM_CHECKS = ["models.W040"]
 
@@ -119,8 +133,44 @@ SPECTACULAR_SETTINGS = {"TITLE": "Perennial", "VERSION": "1", "SERVE_INCLUDE_SCH
 
 QUEUE = VAR / "queue"
 CELERY_BROKER_URL = text("CELERY_BROKER_URL", "filesystem://")
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_BROKER_CONNECTION_TIMEOUT = 2
+CELERY_BROKER_TRANSPORT_OPTIONS: dict[str, Any] = {}
+if CELERY_BROKER_URL.startswith("filesystem"):
+    CELERY_BROKER_TRANSPORT_OPTIONS = {"folder": str(QUEUE)}
+    CELERY_WORKER_ENABLE_REMOTE_CONTROL = False
+elif CELERY_BROKER_URL.startswith(("redis", "rediss")):
+    CELERY_BROKER_TRANSPORT_OPTIONS = {
+        "visibility_timeout": 900,
+        "unacked_restore_interval": 5,
+        "unacked_restore_throttle": 1,
+        "socket_timeout": 5,
+        "socket_connect_timeout": 2,
+    }
+elif CELERY_BROKER_URL.startswith("amqp"):
+    CELERY_BROKER_TRANSPORT_OPTIONS = {"confirm_publish": True}
+    CELERY_TASK_DEFAULT_QUEUE_TYPE = "quorum"
+    CELERY_WORKER_DETECT_QUORUM_QUEUES = True
 CELERY_TASK_IGNORE_RESULT = True
+CELERY_RESULT_EXPIRES = None
 CELERY_TASK_SERIALIZER = "json"
 CELERY_ACCEPT_CONTENT = ["json"]
-CELERY_BEAT_SCHEDULER = "django_celery_beat.schedulers:DatabaseScheduler"
+CELERY_TASK_ACKS_LATE = True
+CELERY_TASK_REJECT_ON_WORKER_LOST = True
+CELERY_TASK_TIME_LIMIT = 300
+CELERY_TASK_SOFT_TIME_LIMIT = 240
+CELERY_TASK_PUBLISH_RETRY = True
+CELERY_TASK_PUBLISH_RETRY_POLICY = {"max_retries": 2, "interval_start": 0.2, "interval_step": 0.3, "interval_max": 0.5}
+CELERY_WORKER_PREFETCH_MULTIPLIER = 1
+CELERY_WORKER_ETA_TASK_LIMIT = 1000
+CELERY_WORKER_SOFT_SHUTDOWN_TIMEOUT = 8
+CELERY_WORKER_CANCEL_LONG_RUNNING_TASKS_ON_CONNECTION_LOSS = True
+CELERY_WORKER_HIJACK_ROOT_LOGGER = False
+CELERY_WORKER_REDIRECT_STDOUTS = False
+CELERY_BEAT_SCHEDULER = "config.scheduler:Scheduler"
+CELERY_BEAT_MAX_LOOP_INTERVAL = 1
 CELERY_TIMEZONE = "UTC"
+CELERY_ENABLE_UTC = True
+
+LOG_LEVEL = text("LOG_LEVEL", "INFO")
+LOGGING = logging_config(LOG_LEVEL, json=flag("LOG_JSON"))

@@ -2,7 +2,24 @@
 
 from __future__ import annotations
 
-from django.contrib import admin
-from django.urls import path
+from importlib.util import find_spec
 
-urlpatterns = [path("admin/", admin.site.urls)]
+from django.conf import settings
+from django.contrib import admin
+from django.urls import URLPattern, URLResolver, include, path
+from django.views.generic import RedirectView
+
+from config import health
+
+APPS = ["segments.urls", "messaging.urls", "campaigns.urls"]
+
+urlpatterns: list[URLPattern | URLResolver] = [
+    path("", RedirectView.as_view(pattern_name="admin:index"), name="home"),
+    path("healthz", health.healthz, name="healthz"),
+    path("readyz", health.readyz, name="readyz"),
+    path("i18n/", include("django.conf.urls.i18n")),
+    path("admin/", admin.site.urls),
+    *[path("", include(module)) for module in APPS if find_spec(module)],
+]
+if settings.DEMO:
+    urlpatterns.append(path("mailbox/", include("config.demo.urls")))
