@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from celery import Celery, Task
+from celery import Celery, Task, bootsteps
 from kombu.transport import TRANSPORT_ALIASES
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
@@ -40,6 +40,42 @@ class SlotTask(Task):  # type: ignore[type-arg]
         return str(headers.get("periodic_task_name") or self.request.get("periodic_task_name") or "")
 
 
+class Pulse(bootsteps.StartStopStep):
+    """The worker's sign of life, written from its own loop: a loop that hangs falls silent."""
+
+    requires = ("celery.worker.components:Timer",)
+
+    def __init__(self, worker: Any, **kwargs: Any) -> None:
+        super().__init__(worker, **kwargs)
+        self.timer: Any = None
+
+    def start(self, worker: Any) -> None:
+        from common import clock, heartbeat
+        from config.instance import fence
+
+        fence(now=clock.now())
+        self.beat(worker)
+        self.timer = worker.timer.call_repeatedly(heartbeat.EVERY_SECONDS, self.beat, (worker,))
+
+    def stop(self, worker: Any) -> None:
+        from common import heartbeat
+
+        if self.timer is not None:
+            self.timer.cancel()
+        heartbeat.stop("worker")
+
+    def beat(self, worker: Any) -> None:
+        """Write the row and let the connection go: pool children must not inherit it."""
+        from django.db import connection
+
+        from common import heartbeat
+
+        done = sum(worker.state.total_count.values())
+        heartbeat.beat("worker", {"tasks": done}, every=heartbeat.EVERY_SECONDS / 2)
+        connection.close()
+
+
 app = Celery("perennial", task_cls=SlotTask)
 app.config_from_object("django.conf:settings", namespace="CELERY")
+app.steps["worker"].add(Pulse)
 app.autodiscover_tasks()
