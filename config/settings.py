@@ -8,6 +8,7 @@ from django.utils.translation import gettext_lazy as _
 
 from config.env import BASE, env, flag, number, path, text, words
 from config.logs import logging_config
+from config.theme import UNFOLD as UNFOLD
 
 VAR = path("PERENNIAL_VAR", BASE / "var")
 VAR.mkdir(parents=True, exist_ok=True)
@@ -95,6 +96,7 @@ DATABASES: dict[str, dict[str, Any]] = {
 }
 if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
     DATABASES["default"].setdefault("OPTIONS", {}).update(_SQLITE)
+    DATABASES["default"]["TEST"] = {"NAME": VAR / "test.sqlite3"}  # a file: threads must share it as processes do
 else:
     DATABASES["default"].setdefault("OPTIONS", {})["server_side_binding"] = True
     DATABASES["default"]["CONN_MAX_AGE"] = 60
