@@ -1,0 +1,96 @@
+"""The supervisor with real processes: what dies comes back, and nothing is left behind."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import time
+from datetime import datetime
+
+import pytest
+from django_celery_beat.models import IntervalSchedule, PeriodicTask
+
+from common import clock
+from common.models import Heartbeat, Tick
+from tests.harness import Cluster, Process, wait_until
+
+
+def descendants(pid: int) -> set[int]:
+    """Every living process below `pid`."""
+    children: dict[int, list[int]] = {}
+    for name in os.listdir("/proc"):
+        if name.isdigit():
+            try:
+                with open(f"/proc/{name}/stat") as file:
+                    parent = int(file.read().rpartition(")")[2].split()[1])
+            except (FileNotFoundError, ProcessLookupError):
+                continue
+            children.setdefault(parent, []).append(int(name))
+    found, todo = set(), [pid]
+    while todo:
+        below = children.get(todo.pop(), [])
+        found.update(below)
+        todo += below
+    return found
+
+
+def start(cluster: Cluster) -> Process:
+    command = [sys.executable, "manage.py", "run", "--port", str(cluster.web_port), "--no-migrate"]
+    process = cluster.start("run", command)
+    wait_until(lambda: cluster._answers(process), seconds=40, what="web answers")
+    return process
+
+
+def set_interval(key: str, seconds: int) -> None:
+    """What an operator may do in the admin."""
+    row = PeriodicTask.objects.get(name=f"perennial:{key}")
+    row.interval = IntervalSchedule.objects.get_or_create(every=seconds, period="seconds")[0]
+    row.save()
+
+
+def slots_of(key: str, *, after: datetime | None = None) -> int:
+    """How many slots of a line ran to their end (since `after`)."""
+    rows = Tick.objects.filter(schedule=f"perennial:{key}", finished_at__isnull=False, error="")
+    return (rows.filter(started_at__gt=after) if after else rows).count()
+
+
+def pid_of(role: str) -> int | None:
+    row = Heartbeat.objects.filter(role=role).order_by("-at").first()
+    return int(row.process.rpartition(":")[2]) if row else None
+
+
+def test_what_is_killed_comes_back_and_sigterm_ends_all(cluster: Cluster) -> None:
+    set_interval("prune", 1)
+    process = start(cluster)
+    worker = wait_until(lambda: pid_of("worker"), seconds=30)
+    wait_until(lambda: slots_of("prune"), seconds=30, what="a slot ran")
+
+    os.kill(worker, signal.SIGKILL)
+    another = wait_until(lambda: pid_of("worker") not in (None, worker) and pid_of("worker"), seconds=30)
+    assert another in descendants(process.pid)
+    assert worker not in descendants(process.pid)
+    again = clock.now()
+    wait_until(lambda: slots_of("prune", after=again), seconds=30, what="slots run again")
+    assert "worker ended (signal SIGKILL); starting it again in 0.5 s" in cluster.log("run")
+
+    below, begun = descendants(process.pid), time.monotonic()
+    process.popen.terminate()
+    assert process.popen.wait(15) == 0
+    assert time.monotonic() - begun < 15
+    wait_until(lambda: not [pid for pid in below if os.path.exists(f"/proc/{pid}")], seconds=1, what="no orphans")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells children that their parent died")
+def test_killing_the_supervisor_takes_its_children_along(cluster: Cluster) -> None:
+    process = start(cluster)
+    below = descendants(process.pid)
+    os.kill(process.pid, signal.SIGKILL)
+    wait_until(lambda: not [pid for pid in below if os.path.exists(f"/proc/{pid}")], seconds=15, what="no orphans")
+
+
+def test_a_taken_port_is_told_at_once(cluster: Cluster) -> None:
+    cluster.start_web()
+    done = cluster.manage("run", "--port", str(cluster.web_port), check=False)
+    assert done.returncode == 1
+    assert f"port {cluster.web_port} is taken" in done.stderr
