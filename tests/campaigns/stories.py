@@ -68,8 +68,8 @@ def say(profile: Profile, name: str, at: datetime, *, value: int | None = None, 
         append_facts([NewFact(profile.pk, profile.shard, name, at, value=value, **fields)], now=NOW)
 
 
-def click(profile: Profile, delivery: Delivery, at: datetime, **properties: Any) -> None:
-    said = {"delivery": delivery.pk, "link": 1, "url": "https://shop.example/", **properties}
+def click(profile: Profile, message: Delivery, at: datetime, **properties: Any) -> None:
+    said = {"delivery": message.pk, "link": 1, "url": "https://shop.example/", **properties}
     say(profile, "@message_clicked", at, kind="system", source=engine_source(), properties=said)
 
 
