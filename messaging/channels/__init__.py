@@ -62,6 +62,7 @@ class Outgoing:
     locale: str = "en"
     profile_id: int = 0
     expires_at: datetime | None = None
+    at: datetime | None = None  # when it is sent, for the Date header
 
 
 class Connection(Protocol):
@@ -97,6 +98,10 @@ class Channel(ABC):
     @abstractmethod
     def address_of(self, traits: Mapping[str, Any]) -> str:
         """The normalised address of a person from `traits` (email, phone, public_id …); "" when there is none."""
+
+    def check(self, message: Outgoing) -> str:
+        """Why this rendered message can never be sent (a line break in a header), or ""; asked before the marker."""
+        return ""
 
     @abstractmethod
     def connect(self, sender: Sender) -> AbstractContextManager[Connection]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, ClassVar
 
@@ -53,10 +53,17 @@ class Gate(ABC):
         """What the gate needs once per group (open pauses, cap policy): at most one query, handed to `judge`."""
         return None
 
+    def lookback(self, now: datetime) -> timedelta:
+        """How far back the gate reads `row["recent"]`; zero (the default) when it does not read it."""
+        return timedelta(0)
+
     @abstractmethod
     def judge(self, row: Row, now: datetime, prepared: Any) -> Verdict | None:
-        """The objection to this message now, or None. `row["sent_in_group"]` lists (channel, klass) already
-        let through for the same person in this group, so that a cap counts them."""
+        """The objection to this message now, or None.
+
+        `row["recent"]` lists (channel, class, sent_at) of the person's other messages that passed their last
+        gate within the longest lookback, ghosts too; a group holds at most one message of a person.
+        """
 
 
 gates: Registry[Gate] = Registry("gates", "messaging.gates")

@@ -1,0 +1,186 @@
+"""SMTP on kept connections: one transaction and one recipient per message, and an honest answer for each.
+
+Transient is only what surely precedes acceptance; whatever is lost after the first octet of the body is
+unknown. A code says where it was given: bare at RCPT ("550 5.1.1": about the address), else with the command
+("MAIL 550", "DATA 554").
+"""
+
+from __future__ import annotations
+
+import re
+import smtplib
+import ssl
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+
+from common.faults import faultpoint
+from messaging.channels import Answer, ChannelError, Outcome, Outgoing, Sender
+
+IDLE = 15.0  # seconds after which a kept connection is asked whether it still lives
+RENEW = 500  # messages after which it is replaced ("too many messages in this connection")
+Build = Callable[[Outgoing, bool], bytes]  # message, whether 8bit is understood → octets ready for DATA
+_ENHANCED = re.compile(r"\b([245]\.\d{1,3}\.\d{1,3})\b")
+_LOST = (smtplib.SMTPServerDisconnected, OSError)
+_NOT_BEGUN = Answer(Outcome.NOT_BEGUN)
+_local = threading.local()
+
+
+def kept(sender: Sender, build: Build) -> Wire:
+    """This thread's live connection for the account, opened or renewed as needed. Raises ChannelError."""
+    wires: dict[str, Wire] = _local.__dict__.setdefault("wires", {})
+    wire = wires.get(sender.key)
+    if wire is not None and (wire.sender != sender or not wire.is_usable()):
+        wire.close()
+        wire = None
+    if wire is None:
+        wire = wires[sender.key] = Wire(sender, build)
+    return wire
+
+
+def close_all() -> None:
+    """Say goodbye on every connection of this thread (worker shutdown, tests)."""
+    for wire in _local.__dict__.pop("wires", {}).values():
+        wire.close()
+
+
+class Wire:
+    """One open SMTP session. After an answer that leaves its state unclear it is broken and gets replaced."""
+
+    def __init__(self, sender: Sender, build: Build) -> None:
+        self.sender = sender
+        self._build = build
+        self._sent = 0
+        self._broken = False
+        self._smtp = _open(sender)
+        self._eight_bit = self._smtp.has_extn("8bitmime")
+        self._options = ["BODY=8BITMIME"] if self._eight_bit else []
+        self._from = sender.settings.get("envelope_from") or _bare(sender.sender)
+        self._used = time.monotonic()
+
+    def is_usable(self) -> bool:
+        """Whether the next message may go this way: neither broken nor worn out, and alive after idling."""
+        if self._broken or self._sent >= int(self.sender.settings.get("max_messages", RENEW)):
+            return False
+        if time.monotonic() - self._used < IDLE:
+            return True
+        try:
+            return self._smtp.noop()[0] == 250
+        except (smtplib.SMTPException, OSError):
+            return False
+
+    def send(self, batch: Sequence[Outgoing]) -> Iterator[Answer]:
+        """One answer per message; once the connection is lost, the rest has surely not begun."""
+        for message in batch:
+            if self._broken:
+                yield _NOT_BEGUN
+                continue
+            answer = self._send_one(message)
+            self._used = time.monotonic()
+            self._sent += 1
+            yield answer
+
+    def _send_one(self, message: Outgoing) -> Answer:
+        try:
+            octets = self._build(message, self._eight_bit)
+        except ValueError as error:
+            return Answer(Outcome.PERMANENT, f"MIME {error}"[:60])
+        refused = self._envelope(message.to)
+        return refused or self._data(octets)
+
+    def _envelope(self, to: str) -> Answer | None:
+        """MAIL, RCPT and the DATA command; an answer when one of them is refused."""
+        steps = (
+            ("MAIL", lambda: self._smtp.mail(self._from, self._options), 250),
+            ("", lambda: self._smtp.rcpt(to), 250),
+            ("DATA", lambda: self._smtp.docmd("DATA"), 354),
+        )
+        for command, step, wanted in steps:
+            if command == "DATA":
+                faultpoint("before_data")
+            try:
+                code, text = step()
+            except (smtplib.SMTPException, OSError, UnicodeError) as error:
+                self._broken = True
+                return Answer(Outcome.TRANSIENT, f"{command} {type(error).__name__}".strip())
+            if code != wanted and not (command == "" and code == 251):
+                return self._refused(command, code, text)
+        return None
+
+    def _refused(self, command: str, code: int, text: bytes) -> Answer:
+        if code == 421 or code < 400:
+            self._broken = True
+        else:
+            self._reset()
+        outcome = Outcome.PERMANENT if code >= 500 else Outcome.TRANSIENT
+        return Answer(outcome, _code(command, code, text))
+
+    def _data(self, octets: bytes) -> Answer:
+        """The body and its answer: from here on silence means we do not know."""
+        sock = self._smtp.sock
+        assert sock is not None
+        try:
+            faultpoint("mid_data")
+            sock.sendall(octets + b".\r\n")
+            code, text = self._smtp.getreply()
+        except (smtplib.SMTPException, OSError) as error:
+            self._broken = True
+            return Answer(Outcome.UNKNOWN, f"DATA {type(error).__name__}")
+        faultpoint("after_reply")
+        said = _code("DATA" if code != 250 else "", code, text)
+        if code == 250:
+            return Answer(Outcome.SENT, said, provider_ref=text.decode("utf-8", "replace")[:200])
+        self._broken = self._broken or code == 421 or code < 400
+        if code == 421 or code < 400:
+            return Answer(Outcome.UNKNOWN, said)
+        return Answer(Outcome.PERMANENT if code >= 500 else Outcome.TRANSIENT, said)
+
+    def _reset(self) -> None:
+        """Leave the failed transaction; a session that cannot do so is not used again."""
+        try:
+            self._broken = self._smtp.rset()[0] != 250 or self._broken
+        except (smtplib.SMTPException, OSError):
+            self._broken = True
+
+    def close(self) -> None:
+        self._broken = True
+        with suppress(smtplib.SMTPException, OSError):
+            self._smtp.quit()
+        self._smtp.close()
+
+
+def _open(sender: Sender) -> smtplib.SMTP:
+    """Connect, secure and log in. Raises ChannelError; a refused password is permanent until corrected."""
+    faultpoint("before_connect")
+    settings = sender.settings
+    host, timeout = str(settings.get("host", "localhost")), float(settings.get("timeout", 30))
+    local = settings.get("local_hostname") or "localhost"
+    try:
+        if settings.get("ssl"):
+            smtp: smtplib.SMTP = smtplib.SMTP_SSL(
+                host, int(settings.get("port", 465)), local, timeout=timeout, context=ssl.create_default_context()
+            )
+        else:
+            smtp = smtplib.SMTP(host, int(settings.get("port", 25)), local, timeout=timeout)
+        smtp.ehlo()
+        if settings.get("starttls"):
+            smtp.starttls(context=ssl.create_default_context())
+            smtp.ehlo()
+        if settings.get("username"):
+            smtp.login(str(settings["username"]), str(settings.get("password", "")))
+    except smtplib.SMTPAuthenticationError as error:
+        raise ChannelError(f"AUTH {error.smtp_code}", permanent=error.smtp_code >= 500) from error
+    except (smtplib.SMTPException, OSError) as error:
+        raise ChannelError(f"{host}: {type(error).__name__}") from error
+    return smtp
+
+
+def _bare(sender: str) -> str:
+    """The address within "Name <address>"."""
+    return sender.rsplit("<", 1)[-1].rstrip("> ") if "<" in sender else sender
+
+
+def _code(command: str, code: int, text: bytes) -> str:
+    enhanced = _ENHANCED.search(text.decode("utf-8", "replace"))
+    return " ".join(part for part in (command, str(code), enhanced[1] if enhanced else "") if part)

@@ -1,0 +1,96 @@
+"""E-mail: SMTP on kept connections, or any Django e-mail backend."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from functools import lru_cache
+from typing import Any, ClassVar
+
+from common.text import one_line
+from messaging.channels import Channel, ChannelError, Connection, Outgoing, Sender, _mime, _smtp, channels
+from messaging.channels._backend import BackendConnection
+
+
+@channels.register("email")
+class EmailChannel(Channel):
+    """One message per person: subject, optional preheader (rendered into the HTML), html and text."""
+
+    key: ClassVar[str] = "email"
+    parts: ClassVar[tuple[str, ...]] = ("subject", "preheader", "html", "text")
+    html: ClassVar[frozenset[str]] = frozenset({"html"})
+    medium: ClassVar[str] = "email"
+    tracks_opens: ClassVar[bool] = True
+    transports: ClassVar[tuple[str, ...]] = ("smtp", "backend")
+
+    def address_of(self, traits: Mapping[str, Any]) -> str:
+        """The e-mail address in lower case with its domain in ASCII; "" for what is no mailbox."""
+        value = str(traits.get("email") or "").strip().lower()
+        local, _, domain = value.rpartition("@")
+        try:
+            value = value if domain.isascii() else f"{local}@{domain.encode('idna').decode()}"
+            _mime.check_address(value)
+        except (UnicodeError, _mime.BadHeader):
+            return ""
+        return value
+
+    def check(self, message: Outgoing) -> str:
+        try:
+            _mime.check_address(message.to)
+            for name, value in message.headers.items():
+                _mime.check_value(name, value)
+            _mime.check_value("name", message.to_name)
+        except _mime.BadHeader as error:
+            return str(error)
+        return ""
+
+    @contextmanager
+    def connect(self, sender: Sender) -> Iterator[Connection]:
+        if sender.transport == "smtp":
+            yield _smtp.kept(sender, Composer(sender))
+        elif sender.transport == "backend":
+            connection = BackendConnection(sender)
+            try:
+                yield connection
+            finally:
+                connection.close()
+        else:
+            raise ChannelError(f"e-mail has no transport '{sender.transport}'", permanent=True)
+
+
+class Composer:
+    """Builds the octets of a message for one account: what never changes is built once."""
+
+    def __init__(self, sender: Sender) -> None:
+        name, address = _split(sender.sender)
+        self._top = _mime.address_header("From", name, address)
+        if sender.reply_to:
+            self._top += _mime.address_header("Reply-To", *_split(sender.reply_to))
+
+    def __call__(self, message: Outgoing, eight_bit: bool) -> bytes:
+        """The message as DATA wants it, dots stuffed. Raises BadHeader (a ValueError)."""
+        head = self._top + _mime.address_header("To", message.to_name, message.to)
+        if message.at is not None:
+            head += f"Date: {_mime.date(message.at.replace(microsecond=0))}\r\n"
+        head += f"Message-ID: {message.message_id}\r\n" if message.message_id else ""
+        parts = message.parts
+        return _mime.stuffed(
+            _mime.message(
+                head=head,
+                headers=message.headers,
+                subject=one_line(parts.get("subject", "")),
+                text=parts.get("text", ""),
+                html=parts.get("html", ""),
+                boundary=f"=_{message.ref.replace('-', '')}",
+                eight_bit=eight_bit,
+            )
+        )
+
+
+@lru_cache(maxsize=64)
+def _split(value: str) -> tuple[str, str]:
+    """ "Shop <a@b>" → ("Shop", "a@b")."""
+    if "<" not in value:
+        return "", value.strip()
+    name, _, address = value.rpartition("<")
+    return name.strip().strip('"'), address.strip().rstrip(">")

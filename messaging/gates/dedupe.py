@@ -1,0 +1,36 @@
+"""Two profiles may share one address; it gets the same message once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Any, ClassVar
+
+from django.db.models import Exists, F, OuterRef
+
+from messaging.gates import Gate, Row, Ruling, Verdict, gates
+from messaging.models import Delivery
+
+WITHIN = timedelta(hours=24)
+
+
+@gates.register("dedupe")
+class DedupeGate(Gate):
+    """Skips a message when its address got the same template from the same step, for another person, within
+    a day. (The same person's repeats are told apart by the unique key of the ledger.)"""
+
+    key: ClassVar[str] = "dedupe"
+    order: ClassVar[int] = 70
+    classes: ClassVar[frozenset[str]] = frozenset({"lifecycle", "marketing"})
+
+    def columns(self, now: datetime) -> Mapping[str, Any]:
+        same = {name: OuterRef(name) for name in ("address", "version", "journey", "node")}
+        twin = Delivery.objects.filter(**same, sent_at__gt=now - WITHIN, ghost=False).exclude(
+            profile=OuterRef("profile")
+        )
+        return {"dedupe_twin": Exists(twin), "dedupe_address": F("address_id")}
+
+    def judge(self, row: Row, now: datetime, prepared: Any) -> Verdict | None:
+        if row["dedupe_address"] is not None and row["dedupe_twin"]:
+            return Verdict(Ruling.SKIP, "same_address")
+        return None

@@ -1,0 +1,91 @@
+"""The heart: locks, last gate, settlement of the group before, and the durable marker, in one short commit.
+
+The order of statements is the protocol (docs/delivery.md): lock the people, then the addresses, sorted by id;
+only then read, in a new statement, what the gates need; settle the group before (never ahead of the locks: a
+receipt takes them in the same order); mark; commit durably. Nothing goes over the network in here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from django.db import transaction
+
+from common.faults import faultpoint
+from messaging.models import Account, Delivery
+from messaging.outbox import ledger
+from messaging.outbox.judge import judge_rows
+from messaging.outbox.ledger import DatabaseNow, lease_length
+from messaging.outbox.parcels import Parcel
+from messaging.outbox.settle import Batch, count_states, settle, tell_failures, write
+from messaging.retry import retrying
+
+
+@dataclass(frozen=True)
+class Marked:
+    """What one commit did: the batch that may now be sent, and how many rows went where."""
+
+    batch: Batch
+    counted: dict[str, int] = field(default_factory=dict)
+
+
+def mark_group(
+    parcels: Sequence[Parcel],
+    *,
+    account: Account,
+    token: UUID,
+    previous: Batch | None,
+    renew: Sequence[int],
+    now: datetime,
+) -> Marked:
+    """Judge and mark a group, and settle the one before, in one durable transaction.
+
+    `renew` are claimed rows whose lease is to be drawn out with it. If the transaction fails for good, the
+    group before is settled alone and the error goes on.
+    """
+
+    def work() -> Marked:
+        with transaction.atomic():
+            ledger.durable()
+            return _mark(parcels, account, token, previous, renew, now)
+
+    try:
+        marked = retrying(work)
+    except Exception:
+        if previous is not None:
+            settle(previous, now=now)
+        raise
+    faultpoint("after_settle_commit")
+    faultpoint("after_attempt_commit")
+    return marked
+
+
+def _mark(
+    parcels: Sequence[Parcel],
+    account: Account,
+    token: UUID,
+    previous: Batch | None,
+    renew: Sequence[int],
+    now: datetime,
+) -> Marked:
+    ledger.lock("segments_profile", [parcel.profile for parcel in parcels])
+    ledger.lock("messaging_address", [parcel.address for parcel in parcels if parcel.address is not None])
+    faultpoint("after_gate_locks")
+    ids = [parcel.id for parcel in parcels]
+    judged = judge_rows(ids, token=token, account=account, now=now, final=True)
+    counted: dict[str, int] = write(previous, now=now) if previous is not None else {}
+    rows: dict[int, dict[str, Any]] = {row["id"]: row for row in judged.passed}
+    ledger.change(judged.changes, was="claimed", token=token)
+    tell_failures(judged.changes, judged.rows, now=now)
+    numbers = ledger.mark(list(rows), token=token, account=account.pk, now=now)
+    if renew:
+        Delivery.objects.filter(pk__in=list(renew), lease_token=token, state="claimed").update(
+            lease_until=DatabaseNow(lease_length())
+        )
+    for state, number in count_states(judged.changes).items():
+        counted[state] = counted.get(state, 0) + number
+    return Marked(Batch(account, token, {pk: rows[pk] for pk in numbers}, numbers), counted)

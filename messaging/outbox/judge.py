@@ -1,0 +1,123 @@
+"""Judging: one query over a set of rows with every gate's columns, then each gate's word in order."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from messaging.channels import channels
+from messaging.gates import Gate, Ruling, Verdict, in_order
+from messaging.models import Account, Delivery
+from messaging.outbox.ledger import Change
+
+log = logging.getLogger(__name__)
+BASE = (
+    "id", "public_id", "klass", "channel", "topic", "profile_id", "address_id", "version_id", "campaign", "journey",
+    "enrolment", "node", "variant", "ghost", "planned_at", "not_before", "expires_at", "attempts", "claims",
+)  # fmt: skip
+MOST_CLAIMS = 5
+STUMBLE = timedelta(seconds=30)  # a row whose gate raised waits this long
+STATES = {Ruling.HOLD: "held", Ruling.SKIP: "skipped", Ruling.EXPIRE: "expired", Ruling.CANCEL: "cancelled"}
+HOLDOUT = "holdout"
+
+
+@dataclass(frozen=True)
+class Judged:
+    """Every row by id, those that passed, and what becomes of the others (ghosts that passed among them)."""
+
+    rows: dict[int, dict[str, Any]]
+    passed: list[dict[str, Any]]
+    changes: list[Change]
+
+
+def judge_rows(ids: Sequence[int], *, token: UUID, account: Account, now: datetime, final: bool) -> Judged:
+    """Judge the claimed rows among `ids`. `final` is the look under the locks: ghosts end there."""
+    gates = in_order()
+    rows = read_rows(ids, gates, token=token, account=account, now=now)
+    prepared = {gate.key: gate.prepare(now) for gate in gates}
+    passed, changes = [], []
+    for row in rows:
+        outcome = _judge_one(row, gates, prepared, now)
+        if outcome is None and row["ghost"] and final:
+            outcome = ghosted(row, now)
+        if outcome is None:
+            passed.append(row)
+        else:
+            changes.append(outcome)
+    return Judged({row["id"]: row for row in rows}, passed, changes)
+
+
+def read_rows(
+    ids: Sequence[int], gates: Iterable[Gate], *, token: UUID, account: Account, now: datetime
+) -> list[dict[str, Any]]:
+    """The rows as gates see them, in the order of `ids`; rows no longer claimed under this token are left out."""
+    columns: dict[str, Any] = {}
+    for gate in gates:
+        columns |= gate.columns(now)
+    names = [*BASE, *columns]
+    found = Delivery.objects.filter(pk__in=list(ids), lease_token=token, state="claimed")
+    by_id = {row[0]: dict(zip(names, row, strict=True)) for row in found.annotate(**columns).values_list(*names)}
+    rows = [by_id[pk] for pk in ids if pk in by_id]
+    _add_recent(rows, max(gate.lookback(now) for gate in gates), now)
+    needs_address = channels.get(account.channel).needs_address
+    for row in rows:
+        row["account_key"] = account.key
+        row["needs_address"] = needs_address
+    return rows
+
+
+def _add_recent(rows: Sequence[dict[str, Any]], lookback: timedelta, now: datetime) -> None:
+    """Give every row the person's other messages that passed their last gate within `lookback`."""
+    sent: dict[int, list[tuple[int, str, str, datetime]]] = {}
+    if lookback and rows:
+        people = {row["profile_id"] for row in rows}
+        recent = Delivery.objects.filter(profile__in=people, sent_at__gt=now - lookback)
+        for who, pk, channel, klass, at in recent.values_list("profile_id", "id", "channel", "klass", "sent_at"):
+            if at is not None:
+                sent.setdefault(who, []).append((pk, channel, klass, at))
+    for row in rows:
+        row["recent"] = [one[1:] for one in sent.get(row["profile_id"], ()) if one[0] != row["id"]]
+
+
+def _judge_one(
+    row: Mapping[str, Any], gates: Sequence[Gate], prepared: Mapping[str, Any], now: datetime
+) -> Change | None:
+    for gate in gates:
+        if row["klass"] not in gate.classes:
+            continue
+        try:
+            verdict = gate.judge(row, now, prepared[gate.key])
+        except Exception:
+            log.exception("gate %s could not judge delivery %s", gate.key, row["public_id"])
+            return stumbled(row, f"gate:{gate.key}", now)
+        if verdict is not None:
+            return ruled(row, verdict, now)
+    return None
+
+
+def ruled(row: Mapping[str, Any], verdict: Verdict, now: datetime) -> Change:
+    """A gate's objection as a change. A hold that would outlast the message lets it expire, with the reason."""
+    if verdict.reason == HOLDOUT:
+        return ghosted(row, now)
+    state, until, pk = STATES[verdict.ruling], verdict.until, row["id"]
+    if state != "held":
+        return Change(pk, state, verdict.reason, settled_at=now)
+    if until is not None and row["expires_at"] is not None and until >= row["expires_at"]:
+        return Change(pk, "expired", verdict.reason, settled_at=now)
+    return Change(pk, "held", verdict.reason, not_before=until)
+
+
+def ghosted(row: Mapping[str, Any], now: datetime) -> Change:
+    """A held-out person's message: recorded as if sent, so that caps count it, and never sent."""
+    return Change(row["id"], "skipped", HOLDOUT, sent_at=now, settled_at=now, ghost=True)
+
+
+def stumbled(row: Mapping[str, Any], reason: str, now: datetime) -> Change:
+    """Something raised before the marker: it costs this row a claim; after five it is poisoned."""
+    if row["claims"] >= MOST_CLAIMS:
+        return Change(row["id"], "poisoned", reason, settled_at=now, claims=1)
+    return Change(row["id"], "planned", reason, not_before=now + STUMBLE, claims=1)

@@ -1,0 +1,210 @@
+"""The few statements that move rows of the ledger in bulk, each by lease token and state: the rows it returns
+are the ones it won. PostgreSQL takes arrays (one text, so it is prepared once); SQLite takes the rows one by one.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from django.conf import settings
+from django.db import connection, models
+from django.db.models.expressions import Func
+from django.db.models.sql.compiler import SQLCompiler
+
+from common.clock import database_now, is_postgres
+
+
+def lease_length() -> timedelta:
+    """How long a claim holds without a sign of life."""
+    return timedelta(seconds=float(getattr(settings, "OUTBOX_LEASE_SECONDS", 60)))
+
+
+class DatabaseNow(Func):
+    """The database's wall clock, plus a duration; SQLite has no other clock than ours."""
+
+    output_field = models.DateTimeField()
+
+    def __init__(self, plus: timedelta = timedelta(0)) -> None:
+        super().__init__()
+        self._plus = plus
+
+    def as_sql(self, compiler: SQLCompiler, conn: Any, **extra: Any) -> tuple[str, list[Any]]:  # type: ignore[override]
+        if conn.vendor == "postgresql":
+            return "(clock_timestamp() + %s * interval '1 second')", [self._plus.total_seconds()]
+        return "%s", [conn.ops.adapt_datetimefield_value(database_now() + self._plus)]
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What a row becomes. None keeps `not_before` and `sent_at`; `unsent` empties the latter."""
+
+    id: int
+    state: str
+    reason: str = ""
+    not_before: datetime | None = None
+    sent_at: datetime | None = None
+    settled_at: datetime | None = None
+    unsent: bool = False
+    ghost: bool = False
+    claims: int = 0
+    reached: int = 0
+
+
+_FIELDS = (
+    ("id", "bigint"), ("state", "text"), ("reason", "text"), ("not_before", "timestamptz"),
+    ("sent_at", "timestamptz"), ("settled_at", "timestamptz"), ("unsent", "boolean"), ("ghost", "boolean"),
+    ("claims", "smallint"), ("reached", "smallint"),
+)  # fmt: skip
+_SET = (
+    "state = {v}state, reason = {v}reason, not_before = COALESCE({v}not_before, d.not_before),"
+    " sent_at = CASE WHEN {v}unsent THEN NULL ELSE COALESCE({v}sent_at, d.sent_at) END, settled_at = {v}settled_at,"
+    " ghost = (d.ghost OR {v}ghost), claims = d.claims + {v}claims, reached = {greatest}(d.reached, {v}reached),"
+    " lease_token = NULL, lease_until = NULL"
+)
+_CHANGE_POSTGRES = (
+    f"UPDATE messaging_delivery d SET {_SET.format(v='v.', greatest='GREATEST')} FROM unnest("
+    + ", ".join(f"%s::{kind}[]" for _, kind in _FIELDS)
+    + f") AS v({', '.join(name for name, _ in _FIELDS)})"
+    " WHERE d.id = v.id AND d.lease_token = %s AND d.state = %s RETURNING d.id"
+)
+_CHANGE_SQLITE = (
+    "UPDATE messaging_delivery AS d SET "
+    + _SET.format(v=":", greatest="MAX")
+    + " WHERE d.id = :id AND d.lease_token = :token AND d.state = :was RETURNING id"
+)
+
+
+def change(changes: Sequence[Change], *, was: str, token: UUID) -> set[int]:
+    """Move leased rows out of state `was`, ending their lease; returns the ids that were still ours."""
+    if not changes:
+        return set()
+    ordered = sorted(changes, key=lambda one: one.id)
+    with connection.cursor() as cursor:
+        if is_postgres():
+            columns: list[Any] = [[getattr(one, name) for one in ordered] for name, _ in _FIELDS]
+            cursor.execute(_CHANGE_POSTGRES, [*columns, token, was])
+            return {row[0] for row in cursor.fetchall()}
+        won: set[int] = set()
+        for one in ordered:
+            values = {name: sqlite_value(getattr(one, name)) for name, _ in _FIELDS}
+            cursor.execute(*_positional(_CHANGE_SQLITE, values | {"token": token.hex, "was": was}))
+            won.update(row[0] for row in cursor.fetchall())
+        return won
+
+
+_MARK_SET = "state = 'attempting', reason = '', attempts = attempts + 1, claims = 0, sent_at = %s, lease_until = "
+_ATTEMPT = (
+    "INSERT INTO messaging_attempt (delivery_id, n, account_id, lease_token, started_at, outcome, code, provider_ref)"
+)
+_MARK_POSTGRES = (
+    f"WITH marked AS (UPDATE messaging_delivery SET {_MARK_SET} clock_timestamp() + %s * interval '1 second'"
+    " WHERE id = ANY(%s::bigint[]) AND lease_token = %s AND state = 'claimed' AND lease_until > clock_timestamp()"
+    f" RETURNING id, attempts) {_ATTEMPT}"
+    " SELECT id, attempts, %s, %s, clock_timestamp(), 'open', '', '' FROM marked RETURNING delivery_id, n"
+)
+_MARK_SQLITE = (
+    f"UPDATE messaging_delivery SET {_MARK_SET} %s WHERE id IN ({{ids}}) AND lease_token = %s AND state = 'claimed'"
+    " AND lease_until > %s RETURNING id, attempts"
+)
+
+
+def mark(ids: Sequence[int], *, token: UUID, account: int, now: datetime) -> dict[int, int]:
+    """claimed → attempting with an Attempt row each: the marker. Returns attempt numbers by id, of those won."""
+    if not ids:
+        return {}
+    lease = lease_length()
+    with connection.cursor() as cursor:
+        if is_postgres():
+            given: list[Any] = [now, lease.total_seconds(), sorted(ids), token, account, token]
+            cursor.execute(_MARK_POSTGRES, given)
+            return dict(cursor.fetchall())
+        at = database_now()
+        holes = ", ".join(["%s"] * len(ids))
+        times = [sqlite_value(value) for value in (now, at + lease, at)]
+        cursor.execute(_MARK_SQLITE.format(ids=holes), [*times[:2], *sorted(ids), token.hex, times[2]])
+        numbers: dict[int, int] = dict(cursor.fetchall())
+        cursor.executemany(
+            f"{_ATTEMPT} VALUES (%s, %s, %s, %s, %s, 'open', '', '')",
+            [(pk, n, account, token.hex, times[2]) for pk, n in sorted(numbers.items())],
+        )
+        return numbers
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """The answer for one attempt, to be written beside it."""
+
+    delivery: int
+    n: int
+    outcome: str
+    code: str
+    provider_ref: str
+
+
+_ANSWER = " outcome = {v}outcome, code = {v}code, provider_ref = {v}provider_ref, answered_at = "
+_ANSWER_POSTGRES = (
+    f"UPDATE messaging_attempt a SET {_ANSWER.format(v='v.')} %s FROM"
+    " unnest(%s::bigint[], %s::smallint[], %s::text[], %s::text[], %s::text[])"
+    " AS v(delivery_id, n, outcome, code, provider_ref)"
+    " WHERE a.delivery_id = v.delivery_id AND a.n = v.n AND a.lease_token = %s"
+)
+_ANSWER_SQLITE = (
+    "UPDATE messaging_attempt SET outcome = %s, code = %s, provider_ref = %s, answered_at = %s"
+    " WHERE delivery_id = %s AND n = %s AND lease_token = %s"
+)
+
+
+def answer(answers: Sequence[Answered], *, token: UUID, now: datetime) -> None:
+    """Write the answers of our own attempts; allowed, and wanted, even after the lease was lost."""
+    if not answers:
+        return
+    ordered = sorted(answers, key=lambda one: one.delivery)
+    with connection.cursor() as cursor:
+        if is_postgres():
+            names = ("delivery", "n", "outcome", "code", "provider_ref")
+            columns: list[Any] = [[getattr(one, name) for one in ordered] for name in names]
+            cursor.execute(_ANSWER_POSTGRES, [now, *columns, token])
+            return
+        at = sqlite_value(now)
+        cursor.executemany(
+            _ANSWER_SQLITE,
+            [(one.outcome, one.code, one.provider_ref, at, one.delivery, one.n, token.hex) for one in ordered],
+        )
+
+
+def lock(table: str, ids: Sequence[int]) -> None:
+    """Lock rows FOR NO KEY UPDATE in the order of their ids (FOR SHARE does not conflict with itself, so two
+    workers would pass one cap). SQLite holds the whole database already (BEGIN IMMEDIATE)."""
+    if ids and is_postgres():
+        with connection.cursor() as cursor:
+            cursor.execute(
+                f"SELECT 1 FROM {table} WHERE id = ANY(%s::bigint[]) ORDER BY id FOR NO KEY UPDATE", [sorted(set(ids))]
+            )
+
+
+def durable() -> None:
+    """Make the current transaction's commit wait for the disk, whatever the session says; SQLite runs with
+    synchronous=FULL throughout."""
+    if is_postgres():
+        with connection.cursor() as cursor:
+            cursor.execute("SET LOCAL synchronous_commit = on")
+
+
+def sqlite_value(value: Any) -> Any:
+    return connection.ops.adapt_datetimefield_value(value) if isinstance(value, datetime) else value
+
+
+def _positional(sql: str, values: dict[str, Any]) -> tuple[str, list[Any]]:
+    """Turn :name into %s in order; a small price for one SET text that both databases share."""
+    order: list[Any] = []
+
+    def hole(match: re.Match[str]) -> str:
+        order.append(values[match[1]])
+        return "%s"
+
+    return re.sub(r":([a-z_]+)", hole, sql), order

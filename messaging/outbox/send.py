@@ -1,0 +1,249 @@
+"""Sending what is due: claim, judge, render, then group by group mark, hand over and settle."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from django.db import transaction
+
+from common.faults import faultpoint
+from messaging.channels import Answer, Channel, ChannelError, Connection, Outcome, Outgoing, channels
+from messaging.models import Account
+from messaging.outbox import accounts, ledger
+from messaging.outbox.claim import Claim, claim_due
+from messaging.outbox.group import mark_group
+from messaging.outbox.judge import judge_rows
+from messaging.outbox.ledger import Change, lease_length
+from messaging.outbox.parcels import Parcel, Render, read_parcels, render_all
+from messaging.outbox.settle import Batch, count_states, note_bounces, settle, tell_failures
+from messaging.retry import retrying
+
+log = logging.getLogger(__name__)
+FRESH = 2.0  # seconds between the marker's commit and a message's first byte
+FIRST_SPEED = 100.0  # messages a second, before we know better
+ERRORS = frozenset({Outcome.TRANSIENT, Outcome.UNKNOWN})
+_speeds: dict[int, float] = {}  # messages a second, per account, as this process saw them
+
+
+@dataclass
+class SendReport:
+    """What one look did: rows claimed, and how many ended in which state."""
+
+    claimed: int = 0
+    states: dict[str, int] = field(default_factory=dict)
+
+    def add(self, counted: dict[str, int]) -> None:
+        for state, number in counted.items():
+            self.states[state] = self.states.get(state, 0) + number
+
+
+def send_due(
+    *, worker: str, now_fn: Callable[[], datetime], render: Render | None = None, seconds: float = 20.0
+) -> SendReport:
+    """Send what is due on every account until nothing is, or `seconds` have passed. Any number of workers may
+    do so at the same time. `render` turns jobs into pages (default: the kept render child)."""
+    render = render or _default_renderer()
+    report, ends = SendReport(), time.monotonic() + seconds
+    busy = accounts.usable(now_fn())
+    while busy and time.monotonic() < ends:
+        still = []
+        for account in busy:
+            claim = claim_due(account, speed=_speeds.get(account.pk, FIRST_SPEED), now=now_fn())
+            if claim is None:
+                continue
+            report.claimed += len(claim.ids)
+            _Run(claim, now_fn, render, report, ends).send()
+            still.append(account)
+        busy = still
+    if report.claimed:
+        log.info("worker %s claimed %d: %s", worker, report.claimed, report.states)
+    return report
+
+
+def _default_renderer() -> Render:
+    from messaging.render import render_group
+
+    return render_group
+
+
+@dataclass
+class _Run:
+    """One claim on its way through judge, render and groups."""
+
+    claim: Claim
+    now_fn: Callable[[], datetime]
+    render: Render
+    report: SendReport
+    ends: float
+    handed: int = 0
+    leased: float = field(default_factory=time.monotonic)
+
+    @property
+    def account(self) -> Account:
+        return self.claim.account
+
+    def send(self) -> None:
+        parcels = self._prepare()
+        faultpoint("after_render")
+        try:
+            if parcels:
+                with channels.get(self.account.channel).connect(accounts.sender_of(self.account)) as connection:
+                    parcels = self._send_groups(deque(parcels), connection)
+        except ChannelError as error:
+            log.warning("account %s: %s", self.account.key, error)
+            accounts.note_errors(self.account, 1, self.now_fn(), connecting=True, fatal=error.permanent)
+        finally:
+            self._release([parcel.id for parcel in parcels])
+            accounts.give_back(self.account, len(self.claim.ids) - self.handed)
+
+    def _prepare(self) -> list[Parcel]:
+        """The first look (without locks), then rendering; what falls out is written at once."""
+        now, token = self.now_fn(), self.claim.token
+        judged = judge_rows(self.claim.ids, token=token, account=self.account, now=now, final=False)
+        parcels = read_parcels(judged.passed)
+        failed = render_all(parcels, render=self.render, account=self.account, now=now)
+        lost = {one.id for one in failed}
+        self._write([*judged.changes, *failed], judged.rows, now)
+        return [parcel for parcel in parcels if parcel.id not in lost]
+
+    def _write(self, changes: Sequence[Change], rows: dict[int, dict[str, Any]], now: datetime) -> None:
+        if not changes:
+            return
+
+        def work() -> list[Change]:
+            with transaction.atomic():
+                won = ledger.change(changes, was="claimed", token=self.claim.token)
+                moved = [one for one in changes if one.id in won]
+                tell_failures(moved, rows, now=now)
+                return moved
+
+        self.report.add(count_states(retrying(work)))
+
+    def _send_groups(self, waiting: deque[Parcel], connection: Connection) -> list[Parcel]:
+        """Mark and send group by group; returns the parcels that were not begun."""
+        channel = channels.get(self.account.channel)
+        previous: Batch | None = None
+        try:
+            while waiting and not self._must_stop():
+                group = take_group(waiting, self._size(channel))
+                previous = self._send_group(group, waiting, connection, previous)
+        finally:
+            if previous is not None:
+                self.report.add(settle(previous, now=self.now_fn()))
+        return list(waiting)
+
+    def _send_group(
+        self, group: list[Parcel], waiting: Iterable[Parcel], connection: Connection, previous: Batch | None
+    ) -> Batch:
+        now = self.now_fn()
+        marked = mark_group(
+            group, account=self.account, token=self.claim.token, previous=previous, renew=self._renew(waiting), now=now
+        )
+        self.report.add(marked.counted)
+        by_ref = {parcel.id: parcel.outgoing for parcel in group}
+        hand_over(marked.batch, by_ref, connection, now=now)
+        self.handed += len(marked.batch.answers)
+        self._after(marked.batch)
+        return marked.batch
+
+    def _after(self, batch: Batch) -> None:
+        """Bounces and the account's health, before the rows are settled."""
+        now = self.now_fn()
+        note_bounces(batch, now=now)
+        outcomes = [given.outcome for given in batch.answers.values() if given.outcome is not Outcome.NOT_BEGUN]
+        errors = trailing_errors(outcomes)
+        if errors < len(outcomes):
+            accounts.note_success(self.account)
+        if errors:
+            accounts.note_errors(self.account, errors, now)
+
+    def _size(self, channel: Channel) -> int:
+        """As many as will begin within the freshness limit at the speed seen lately, up to the channel's most."""
+        speed = _speeds.get(self.account.pk, FIRST_SPEED)
+        return max(1, min(channel.group, int(speed * FRESH * 0.8)))
+
+    def _must_stop(self) -> bool:
+        return self.account.open_until is not None or time.monotonic() >= self.ends
+
+    def _renew(self, waiting: Iterable[Parcel]) -> list[int]:
+        """The claimed rows behind, when a third of their lease is gone."""
+        if time.monotonic() - self.leased < lease_length().total_seconds() / 3:
+            return []
+        self.leased = time.monotonic()
+        return [parcel.id for parcel in waiting]
+
+    def _release(self, ids: Sequence[int]) -> None:
+        """Give back what was claimed and not begun: held while the account is, else planned again."""
+        until = self.account.open_until
+        state, reason = ("held", f"breaker:{self.account.key}") if until else ("planned", "")
+        changes = [Change(pk, state, reason, not_before=until) for pk in ids]
+        self._write(changes, {}, self.now_fn())
+
+
+def take_group(waiting: deque[Parcel], size: int) -> list[Parcel]:
+    """The next group, in order: at most one message per person and per address."""
+    group: list[Parcel] = []
+    later: list[Parcel] = []
+    people: set[int] = set()
+    addresses: set[int] = set()
+    while waiting and len(group) < size:
+        parcel = waiting.popleft()
+        if parcel.profile in people or parcel.address in addresses:
+            later.append(parcel)
+            continue
+        group.append(parcel)
+        people.add(parcel.profile)
+        if parcel.address is not None:
+            addresses.add(parcel.address)
+    waiting.extendleft(reversed(later))
+    return group
+
+
+def hand_over(batch: Batch, outgoing: dict[int, Outgoing | None], connection: Connection, *, now: datetime) -> None:
+    """Give a marked group to the channel and keep each answer. What cannot begin while the marker is fresh, or
+    after the breaker's number of errors in a row, has surely not begun."""
+    committed = time.monotonic()
+    ids = [pk for pk in outgoing if pk in batch.numbers]
+    answers = iter(connection.send([_dated(outgoing[pk], now) for pk in ids]))
+    errors = batch.account.errors
+    for pk in ids:
+        stale = time.monotonic() - committed > FRESH or errors >= accounts.THRESHOLD + (pk == ids[0])
+        given = Answer(Outcome.NOT_BEGUN) if stale else _next(answers)
+        batch.answers[pk] = given
+        if given.outcome is not Outcome.NOT_BEGUN:
+            errors = errors + 1 if given.outcome in ERRORS else 0
+    spent = max(time.monotonic() - committed, 1e-6)
+    begun = sum(given.outcome is not Outcome.NOT_BEGUN for given in batch.answers.values())
+    if begun:
+        _speeds[batch.account.pk] = 0.7 * _speeds.get(batch.account.pk, begun / spent) + 0.3 * begun / spent
+
+
+def _dated(message: Outgoing | None, now: datetime) -> Outgoing:
+    assert message is not None
+    object.__setattr__(message, "at", now)
+    return message
+
+
+def _next(answers: Any) -> Answer:
+    """The next answer; a channel that raises after the marker leaves its message in doubt."""
+    try:
+        return next(answers)  # type: ignore[no-any-return]
+    except Exception as error:
+        log.exception("the channel raised")
+        return Answer(Outcome.UNKNOWN, f"raised {type(error).__name__}")
+
+
+def trailing_errors(outcomes: Sequence[Outcome]) -> int:
+    """How many errors in a row stand at the end."""
+    count = 0
+    for outcome in reversed(outcomes):
+        if outcome not in ERRORS:
+            break
+        count += 1
+    return count

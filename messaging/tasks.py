@@ -1,0 +1,24 @@
+"""Celery's door to the outbox: "look now"; the verbs find what there is to do."""
+
+from __future__ import annotations
+
+import os
+import socket
+
+from celery import shared_task
+
+from common.clock import now as clock_now
+from messaging.outbox.send import send_due
+from messaging.outbox.sweep import sweep as sweep_ledger
+
+
+@shared_task(name="messaging.tasks.send")
+def send() -> None:
+    """Send what is due; finds nothing when another worker was first."""
+    send_due(worker=f"{socket.gethostname()}:{os.getpid()}", now_fn=clock_now)
+
+
+@shared_task(name="messaging.tasks.sweep")
+def sweep() -> None:
+    """Free, conclude and expire what is stuck."""
+    sweep_ledger(clock_now())
