@@ -29,9 +29,9 @@ demo: $(VENV)/runtime messages ## a year of a real shop on this laptop: data, jo
 	$(MANAGE) migrate --verbosity 0
 	$(MANAGE) demo $(ARGS)
 
-run: $(VENV)/runtime messages ## the development server on your own data
+run: $(VENV)/runtime messages ## web, worker and beat on your own data
 	$(MANAGE) migrate --verbosity 0
-	$(MANAGE) runserver $(ARGS)
+	$(MANAGE) run $(ARGS)
 
 test: $(VENV)/dev messages ## the quick suite; SQLite unless DATABASE_URL says otherwise
 	$(PYTEST) $(ARGS)
