@@ -23,10 +23,15 @@ P = TypeVar("P", bound=Params)
 
 @dataclass(frozen=True)
 class At:
-    """The moment a rule is asked for, and the zone in which the workspace counts its days."""
+    """The moment a rule is asked for, and the zone in which the workspace counts its days.
+
+    `among` names the profile ids the question is about, so that a condition over their facts looks at no others;
+    None asks about everyone. The answer for a person is the same either way.
+    """
 
     now: datetime
     zone: ZoneInfo
+    among: tuple[int, ...] | None = None
 
 
 class Drift(StrEnum):
@@ -50,7 +55,7 @@ class Reads:
 
     `facts`: names in the fact log whose arrival may flip it ("@…" are the engine's own); `traits`: an identify,
     merge or correction may flip it; `segments`: keys of segments whose memberships it reads; `windows`: edges of
-    time; `drift`: whether a daily full pass is needed.
+    time; `drift`: whether a daily full pass is needed. The fact name "*" stands for any.
     """
 
     facts: frozenset[str] = frozenset()

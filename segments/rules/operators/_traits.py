@@ -1,0 +1,96 @@
+"""Conditions on one trait: a typed column of Profile where there is one, a key of `traits` otherwise."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date, timedelta
+from functools import reduce
+from operator import or_
+from zoneinfo import ZoneInfo
+
+from django.db.models import F, Q, Value
+from django.db.models.functions import StrIndex
+
+from common import jsonsql
+from common.jsonsql import Scalar
+from common.periods import start_of_day
+
+TEXTS = frozenset(
+    {"email", "phone", "first_name", "last_name", "locale", "timezone", "country", "city", "gender"}
+)  # fmt: skip
+DATES = frozenset({"birthday"})
+TIMES = frozenset({"registered_at", "first_seen_at", "last_seen_at"})
+COLUMNS = TEXTS | DATES | TIMES
+JSON = "traits"
+
+
+def equals_any(trait: str, values: Sequence[Scalar]) -> Q:
+    """The trait is one of the values."""
+    if trait in TEXTS:
+        return Q(**{f"{trait}__in": [str(value) for value in values]})
+    return reduce(or_, (jsonsql.equals(JSON, trait, value) for value in values))
+
+
+def contains(trait: str, value: Scalar) -> Q:
+    """A text that contains the value, or a list that has it."""
+    if trait in TEXTS:
+        return Q(pk__isnull=False) & _found(trait, str(value), "gt", 0)
+    listed = jsonsql.has_element(JSON, trait, value)
+    return listed | jsonsql.text(JSON, trait, value, start=False) if isinstance(value, str) else listed
+
+
+def starts(trait: str, value: str) -> Q:
+    if trait in TEXTS:
+        return _found(trait, value, "exact", 1)
+    return jsonsql.text(JSON, trait, value, start=True)
+
+
+def _found(trait: str, value: str, lookup: str, number: int) -> Q:
+    from django.db.models.lookups import Exact, GreaterThan
+
+    position = StrIndex(F(trait), Value(value))
+    return Q(Exact(position, number) if lookup == "exact" else GreaterThan(position, number))
+
+
+def is_set(trait: str) -> Q:
+    if trait in TEXTS:
+        return ~Q(**{trait: ""})
+    if trait in COLUMNS:
+        return Q(**{f"{trait}__isnull": False})
+    return jsonsql.is_set(JSON, trait)
+
+
+def number(trait: str, *, low: float | None = None, high: float | None = None, open_ends: bool = False) -> Q:
+    """A number within inclusive bounds, or strictly inside them with `open_ends`."""
+    found = Q()
+    if low is not None:
+        found &= jsonsql.number(JSON, trait, ">" if open_ends else ">=", low)
+    if high is not None:
+        found &= jsonsql.number(JSON, trait, "<" if open_ends else "<=", high)
+    return found
+
+
+def day_between(trait: str, zone: ZoneInfo, *, first: date | None = None, last: date | None = None) -> Q:
+    """A date from `first` to `last`, both included: a time by the workspace's calendar, a text as it is written."""
+    if trait in TIMES:
+        found = Q(**{f"{trait}__isnull": False})
+        if first is not None:
+            found &= Q(**{f"{trait}__gte": start_of_day(first, zone)})
+        if last is not None:
+            found &= Q(**{f"{trait}__lt": start_of_day(last + timedelta(days=1), zone)})
+        return found
+    low, high = first or date.min, last or date.max
+    if trait in DATES:
+        return Q(**{f"{trait}__isnull": False, f"{trait}__gte": low, f"{trait}__lte": high})
+    return jsonsql.day(JSON, trait, low=low.isoformat(), high=high.isoformat())
+
+
+def yearly(trait: str, days: Sequence[date]) -> Q:
+    """A date whose anniversary falls on one of the days; 29 February is kept on the 28th of other years."""
+    wanted = {f"{day:%m-%d}" for day in days}
+    wanted |= {"02-29" for day in days if (day.month, day.day) == (2, 28) and (day + timedelta(days=1)).month == 3}
+    if trait not in DATES:
+        return jsonsql.month_day(JSON, trait, sorted(wanted))
+    pairs = [(int(text[:2]), int(text[3:])) for text in sorted(wanted)]
+    each = [Q(**{f"{trait}__month": month, f"{trait}__day": day}) for month, day in pairs]
+    return Q(**{f"{trait}__isnull": False}) & reduce(or_, each)

@@ -1,0 +1,78 @@
+"""Words that several operators share: comparisons, stretches of time, and how they are said."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Annotated, Any, Literal
+
+from django.db.models import Q, QuerySet
+from pydantic import Field
+
+from common.text import say
+from segments.rules.operators import At
+
+Compare = Literal["at_least", "at_most", "exactly", "more_than", "less_than"]
+Days = Annotated[float, Field(gt=0, le=3660, allow_inf_nan=False)]
+Text = Annotated[str, Field(min_length=1, max_length=200)]
+
+_SAID = {
+    "at_least": ("at least {}", "至少 {}"),
+    "at_most": ("at most {}", "至多 {}"),
+    "exactly": ("exactly {}", "恰好 {}"),
+    "more_than": ("more than {}", "多于 {}"),
+    "less_than": ("less than {}", "少于 {}"),
+}
+
+
+def say_compare(op: str, number: object, language: str) -> str:
+    """ "at least 3" or "至少 3"."""
+    english, chinese = _SAID[op]
+    return say(english.format(number), chinese.format(number), language)
+
+
+def say_window(days: float | None, language: str) -> str:
+    """ "in the last 30 days", or "ever"."""
+    if days is None:
+        return say("ever", "有史以来", language)
+    return say(f"in the last {days:g} days", f"最近 {days:g} 天内", language)
+
+
+def within(rows: QuerySet[Any, Any], column: str, days: float | None, at: At) -> QuerySet[Any, Any]:
+    """The rows whose time lies in (now - days, now]; all of them without `days`."""
+    if days is None:
+        return rows
+    return rows.filter(**{f"{column}__gt": at.now - timedelta(days=days), f"{column}__lte": at.now})
+
+
+def meets(name: str, op: str, number: float) -> Q:
+    """An aggregate of that name compared with a number."""
+    lookup = {"at_least": "gte", "at_most": "lte", "exactly": "exact", "more_than": "gt", "less_than": "lt"}[op]
+    return Q(**{f"{name}__{lookup}": number})
+
+
+def zero_passes(op: str, number: float) -> bool:
+    """Whether a person without any row, who stands at 0, passes the comparison."""
+    return {
+        "at_least": number <= 0,
+        "at_most": number >= 0,
+        "exactly": number == 0,
+        "more_than": number < 0,
+        "less_than": number > 0,
+    }[op]
+
+
+OPPOSITE: dict[str, tuple[str, ...]] = {
+    "at_least": ("less_than",),
+    "at_most": ("more_than",),
+    "more_than": ("at_most",),
+    "less_than": ("at_least",),
+    "exactly": ("less_than", "more_than"),
+}
+
+
+def opposite(name: str, op: str, number: float) -> Q:
+    """The aggregate fails the comparison."""
+    failed = Q()
+    for other in OPPOSITE[op]:
+        failed |= meets(name, other, number)
+    return failed

@@ -1,0 +1,87 @@
+"""How often somebody did something, ever or lately: from lifetime rows, or from facts in a window."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Annotated
+
+from django.db.models import Count, F, Q
+from pydantic import Field
+
+from common import jsonsql
+from common.params import Params
+from common.semijoin import has, has_grouped
+from common.text import say
+from segments.models import Event, EventStats
+from segments.rules.operators import At, Edge, Operator, Reads, operators
+from segments.rules.operators._words import (
+    Compare,
+    Days,
+    Text,
+    meets,
+    opposite,
+    say_compare,
+    say_window,
+    within,
+    zero_passes,
+)
+
+Key = Annotated[str, Field(min_length=1, max_length=64, pattern=r'^[^"\\\x00-\x1f]+$')]
+
+
+class EventCountParams(Params):
+    """`event` counted over the last `days` (all time without), only those whose properties equal `where`."""
+
+    event: Text
+    op: Compare = "at_least"
+    count: int = Field(default=1, ge=0, le=1_000_000)
+    days: Days | None = None
+    where: dict[Key, jsonsql.Scalar] = Field(default_factory=dict, max_length=10)
+
+
+@operators.register("event_count")
+class EventCount(Operator[EventCountParams]):
+    """A number of facts, zero included."""
+
+    key = "event_count"
+    family = "behaviour"
+    Params = EventCountParams
+
+    def q(self, params: EventCountParams, at: At) -> Q:
+        op, count = params.op, params.count
+        if zero_passes(op, count):
+            return ~self._counted(params, at, opposite("times", op, count), one=_fails_at_one(op, count))
+        return self._counted(params, at, meets("times", op, count), one=_passes_at_one(op, count))
+
+    def _counted(self, params: EventCountParams, at: At, test: Q, *, one: bool) -> Q:
+        """People with a number of facts that passes `test`; `one`: a single fact is all it takes."""
+        if params.days is None and not params.where:
+            lifetimes = EventStats.objects.filter(name=params.event).alias(times=F("count"))
+            return has(lifetimes.filter(test), at.among)
+        rows = within(Event.objects.filter(name=params.event), "occurred_at", params.days, at)
+        for name, value in params.where.items():
+            rows = rows.filter(jsonsql.equals("properties", name, value))
+        if one:
+            return has(rows, at.among)
+        return has_grouped(rows, at.among, test=test, times=Count("pk"))
+
+    def say(self, params: EventCountParams, language: str) -> str:
+        times, window = say_compare(params.op, params.count, language), say_window(params.days, language)
+        where = "".join(f", {name} = {value}" for name, value in params.where.items())
+        return say(f"did “{params.event}”{where} {times} times {window}",
+                   f"{window}做过“{params.event}”{where} {times} 次", language)  # fmt: skip
+
+    def reads(self, params: EventCountParams) -> Reads:
+        facts = frozenset({params.event})
+        edges = () if params.days is None else (Edge(timedelta(days=params.days), facts),)
+        return Reads(facts=facts, windows=edges)
+
+
+def _fails_at_one(op: str, count: int) -> bool:
+    """Whether failing means "at least one": at most 0, exactly 0, less than 1."""
+    return (op in ("at_most", "exactly") and count == 0) or (op == "less_than" and count == 1)
+
+
+def _passes_at_one(op: str, count: int) -> bool:
+    """Whether passing means "at least one": at least 1, more than 0."""
+    return (op == "at_least" and count == 1) or (op == "more_than" and count == 0)

@@ -1,0 +1,91 @@
+"""From rule JSON to a tree, with everything that is wrong said at once and where."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from common.params import Invalid, Params, Problem, read_params
+from segments.rules.operators import operators
+from segments.rules.tree import All, AnyOf, Leaf, Not, Rule, leaves
+
+DEEPEST = 12
+MOST = 200
+KINDS = ("all", "any", "not", "op")
+
+
+def parse_rule(raw: object) -> Rule:
+    """Read `{"all": […]}`, `{"any": […]}`, `{"not": {…}}` or `{"op": …, "params": {…}}`.
+
+    Raises Invalid with every problem and its path ("all.1.params.days"); what only the database knows is asked
+    by `check_rule`.
+    """
+    problems: list[Problem] = []
+    rule = _read(raw, "", 1, problems)
+    if rule is not None and not problems and sum(1 for _ in leaves(rule)) > MOST:
+        problems.append(Problem("", f"a rule has at most {MOST} questions"))
+    if problems or rule is None:
+        raise Invalid(problems)
+    return rule
+
+
+def check_rule(rule: Rule) -> list[Problem]:
+    """What the operators find wrong with the names in it: a segment, level or badge that does not exist."""
+    return [
+        Problem(_join(leaf.path, "params"), message)
+        for leaf in leaves(rule)
+        for message in leaf.operator.check(leaf.params)
+    ]
+
+
+def _read(raw: object, path: str, depth: int, problems: list[Problem]) -> Rule | None:
+    if not isinstance(raw, Mapping):
+        problems.append(Problem(path, "expected an object with one of: all, any, not, op"))
+        return None
+    found = [kind for kind in KINDS if kind in raw]
+    if len(found) != 1:
+        problems.append(Problem(path, "expected exactly one of: all, any, not, op"))
+        return None
+    if depth > DEEPEST:
+        problems.append(Problem(path, f"nested deeper than {DEEPEST}"))
+        return None
+    kind = found[0]
+    allowed = {"op", "params"} if kind == "op" else {kind}
+    problems.extend(Problem(_join(path, str(key)), "unknown name") for key in raw if key not in allowed)
+    if kind == "op":
+        return _read_leaf(raw, path, problems)
+    if kind == "not":
+        part = _read(raw["not"], _join(path, "not"), depth + 1, problems)
+        return None if part is None else Not(part)
+    return _read_parts(kind, raw[kind], _join(path, kind), depth, problems)
+
+
+def _read_parts(kind: str, raw: object, path: str, depth: int, problems: list[Problem]) -> Rule | None:
+    if not isinstance(raw, list | tuple):
+        problems.append(Problem(path, "expected a list"))
+        return None
+    if kind == "any" and not raw:
+        problems.append(Problem(path, "an empty list would match nobody"))
+    parts = [_read(item, _join(path, str(index)), depth + 1, problems) for index, item in enumerate(raw)]
+    good = tuple(part for part in parts if part is not None)
+    return All(good) if kind == "all" else AnyOf(good)
+
+
+def _read_leaf(raw: Mapping[Any, Any], path: str, problems: list[Problem]) -> Leaf | None:
+    key, given = raw["op"], raw.get("params", {})
+    if not isinstance(key, str) or key not in operators:
+        problems.append(Problem(_join(path, "op"), f"unknown operator {key!r} (known: {', '.join(operators.keys())})"))
+        return None
+    if not isinstance(given, Mapping):
+        problems.append(Problem(_join(path, "params"), "expected an object"))
+        return None
+    try:
+        params: Params = read_params(operators.get(key).Params, given, path=_join(path, "params"))
+    except Invalid as error:
+        problems.extend(error.problems)
+        return None
+    return Leaf(key, params, path)
+
+
+def _join(path: str, name: str) -> str:
+    return f"{path}.{name}" if path else name
