@@ -8,13 +8,15 @@ import socket
 from celery import shared_task
 
 from common.clock import now as clock_now
+from messaging.consents import read_consents
 from messaging.outbox.send import send_due
 from messaging.outbox.sweep import sweep as sweep_ledger
 
 
 @shared_task(name="messaging.tasks.send")
 def send() -> None:
-    """Send what is due; finds nothing when another worker was first."""
+    """Hear who agreed or refused, then send what is due; finds nothing when another worker was first."""
+    read_consents(clock_now())
     send_due(worker=f"{socket.gethostname()}:{os.getpid()}", now_fn=clock_now)
 
 
