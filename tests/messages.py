@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from messaging.models import Account, Template, TemplateVersion, Topic
+from common.buckets import bucket_of, shard_of
+from messaging.models import Account, Address, Template, TemplateVersion, Topic
 from messaging.outbox.queue import NewDelivery, queue_deliveries
 from messaging.permission import address_for, give_consent
 from segments.models import Profile
@@ -103,3 +105,26 @@ def queue_to(
         for person in people
     ]
     return [pk for pk in queue_deliveries(items, now=now) if pk is not None]
+
+
+def make_crowd(count: int, *, now: datetime, prefix: str = "reader", topic: str = OFFERS) -> list[Profile]:
+    """Many people who agreed to the topic, in a handful of statements (their consent rows left out)."""
+    ids = [uuid.uuid4() for _ in range(count)]
+    people = Profile.objects.bulk_create(
+        [
+            Profile(
+                public_id=public_id, shard=shard_of(public_id), bucket=bucket_of(public_id), first_name=f"N{number}",
+                email=f"{prefix}-{number}@example.com", first_seen_at=now, last_seen_at=now,
+            )
+            for number, public_id in enumerate(ids)
+        ],
+        batch_size=500,
+    )  # fmt: skip
+    Address.objects.bulk_create(
+        [
+            Address(channel="email", value=person.email, profile=person, consents=[topic], created_at=now)
+            for person in people
+        ],
+        batch_size=500,
+    )
+    return people

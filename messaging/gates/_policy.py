@@ -17,10 +17,6 @@ from django.conf import settings
 
 from common.params import parse_duration
 
-CAPS = "email=1/day,3/week sms=1/week push=1/day all=2/day"
-GAPS = "email=16h sms=24h push=24h"
-QUIET_HOURS = "email=21:00-08:00 sms=21:00-08:00 push=21:00-08:00"
-OVER_CAP = "hold"
 ALL = "all"
 SILENT = frozenset({"inbox", "console"})  # they disturb nobody: outside the cap over all channels
 PERIODS = ("day", "week", "month")
@@ -55,12 +51,7 @@ class Policy:
 
 def current() -> Policy:
     """The policy of this installation, from MESSAGE_CAPS, MESSAGE_GAPS, QUIET_HOURS and OVER_CAP."""
-    return parse(
-        getattr(settings, "MESSAGE_CAPS", CAPS),
-        getattr(settings, "MESSAGE_GAPS", GAPS),
-        getattr(settings, "QUIET_HOURS", QUIET_HOURS),
-        getattr(settings, "OVER_CAP", OVER_CAP),
-    )
+    return parse(settings.MESSAGE_CAPS, settings.MESSAGE_GAPS, settings.QUIET_HOURS, settings.OVER_CAP)
 
 
 @lru_cache(maxsize=64)

@@ -21,7 +21,7 @@ from common.clock import database_now, is_postgres
 
 def lease_length() -> timedelta:
     """How long a claim holds without a sign of life."""
-    return timedelta(seconds=float(getattr(settings, "OUTBOX_LEASE_SECONDS", 60)))
+    return timedelta(seconds=settings.OUTBOX_LEASE_SECONDS)
 
 
 class DatabaseNow(Func):

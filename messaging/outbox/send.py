@@ -89,17 +89,19 @@ class _Run:
         return self.claim.account
 
     def send(self) -> None:
-        parcels = self._prepare()
-        faultpoint("after_render")
+        left: Sequence[int] = self.claim.ids
         try:
+            parcels = self._prepare()
+            left = [parcel.id for parcel in parcels]
+            faultpoint("after_render")
             if parcels:
                 with channels.get(self.account.channel).connect(accounts.sender_of(self.account)) as connection:
-                    parcels = self._send_groups(deque(parcels), connection)
+                    left = self._send_groups(deque(parcels), connection)
         except ChannelError as error:
             log.warning("account %s: %s", self.account.key, error)
             accounts.note_errors(self.account, 1, self.now_fn(), connecting=True, fatal=error.permanent)
         finally:
-            self._release([parcel.id for parcel in parcels])
+            self._release(left)
             accounts.give_back(self.account, len(self.claim.ids) - self.handed)
 
     def _prepare(self) -> list[Parcel]:
@@ -125,8 +127,8 @@ class _Run:
 
         self.report.add(count_states(retrying(work)))
 
-    def _send_groups(self, waiting: deque[Parcel], connection: Connection) -> list[Parcel]:
-        """Mark and send group by group; returns the parcels that were not begun."""
+    def _send_groups(self, waiting: deque[Parcel], connection: Connection) -> list[int]:
+        """Mark and send group by group; returns the rows that were not marked."""
         channel = channels.get(self.account.channel)
         previous: Batch | None = None
         try:
@@ -136,7 +138,7 @@ class _Run:
         finally:
             if previous is not None:
                 self.report.add(settle(previous, now=self.now_fn()))
-        return list(waiting)
+        return [parcel.id for parcel in waiting]
 
     def _send_group(
         self, group: list[Parcel], waiting: Iterable[Parcel], connection: Connection, previous: Batch | None
@@ -169,7 +171,12 @@ class _Run:
         return max(1, min(channel.group, int(speed * FRESH * 0.8)))
 
     def _must_stop(self) -> bool:
-        return self.account.open_until is not None or time.monotonic() >= self.ends
+        return self._open_until() is not None or time.monotonic() >= self.ends
+
+    def _open_until(self) -> datetime | None:
+        """Until when the account's breaker is open; None when it is closed, or this is its probe."""
+        until = self.account.open_until
+        return until if until is not None and until > self.now_fn() else None
 
     def _renew(self, waiting: Iterable[Parcel]) -> list[int]:
         """The claimed rows behind, when a third of their lease is gone."""
@@ -180,7 +187,7 @@ class _Run:
 
     def _release(self, ids: Sequence[int]) -> None:
         """Give back what was claimed and not begun: held while the account is, else planned again."""
-        until = self.account.open_until
+        until = self._open_until()
         state, reason = ("held", f"breaker:{self.account.key}") if until else ("planned", "")
         changes = [Change(pk, state, reason, not_before=until) for pk in ids]
         self._write(changes, {}, self.now_fn())
@@ -213,7 +220,8 @@ def hand_over(batch: Batch, outgoing: dict[int, Outgoing | None], connection: Co
     answers = iter(connection.send([_dated(outgoing[pk], now) for pk in ids]))
     errors = batch.account.errors
     for pk in ids:
-        stale = time.monotonic() - committed > FRESH or errors >= accounts.THRESHOLD + (pk == ids[0])
+        tripped = errors >= accounts.THRESHOLD and pk != ids[0]
+        stale = time.monotonic() - committed > FRESH or tripped
         given = Answer(Outcome.NOT_BEGUN) if stale else _next(answers)
         batch.answers[pk] = given
         if given.outcome is not Outcome.NOT_BEGUN:

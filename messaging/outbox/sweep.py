@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -153,10 +152,11 @@ def _give_up(now: datetime) -> int:
 
 def _prune(now: datetime) -> int:
     """Delete messages that never left (skipped, expired, cancelled) after OUTBOX_KEEP_DAYS; blank keeps all."""
-    days = getattr(settings, "OUTBOX_KEEP_DAYS", None)
-    if days is None:
+    if not settings.OUTBOX_KEEP_DAYS:
         return 0
     never: Sequence[str] = ("skipped", "expired", "cancelled")
-    old = Delivery.objects.filter(state__in=never, ghost=False, planned_at__lt=now - timedelta(days=int(days)))
+    old = Delivery.objects.filter(
+        state__in=never, ghost=False, planned_at__lt=now - timedelta(days=int(settings.OUTBOX_KEEP_DAYS))
+    )
     ids = list(old.values_list("pk", flat=True)[:SLICE])
     return Delivery.objects.filter(pk__in=ids).delete()[1].get("messaging.Delivery", 0) if ids else 0
