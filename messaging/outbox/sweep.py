@@ -154,9 +154,7 @@ def _prune(now: datetime) -> int:
     """Delete messages that never left (skipped, expired, cancelled) after OUTBOX_KEEP_DAYS; blank keeps all."""
     if not settings.OUTBOX_KEEP_DAYS:
         return 0
-    never: Sequence[str] = ("skipped", "expired", "cancelled")
-    old = Delivery.objects.filter(
-        state__in=never, ghost=False, planned_at__lt=now - timedelta(days=int(settings.OUTBOX_KEEP_DAYS))
-    )
+    before = now - timedelta(days=int(settings.OUTBOX_KEEP_DAYS))
+    old = Delivery.objects.filter(state__in=["skipped", "expired", "cancelled"], ghost=False, planned_at__lt=before)
     ids = list(old.values_list("pk", flat=True)[:SLICE])
     return Delivery.objects.filter(pk__in=ids).delete()[1].get("messaging.Delivery", 0) if ids else 0
