@@ -16,6 +16,7 @@ class Enrolment(models.Model):
 
     Waits for time (`due_at`), for a fact (`awaiting`, its name; `due_at` is then the time-out), or is being
     moved. `ghost` people are held out: they walk, but nothing is executed. A refused entry is a row too.
+    `awaiting_since` is set while the walk rests at a step: from which moment on the awaited fact counts.
     `run_key` is '' unless the trigger names one (several runs of one person at once).
     """
 
@@ -87,6 +88,7 @@ class Enrolment(models.Model):
             ),
             models.Index(fields=["journey", "state", "node"], name="enrolment_place"),
             models.Index(fields=["profile", "entered_at"], name="enrolment_person"),
+            models.Index(fields=["journey", "entered_at"], name="enrolment_entries"),
         ]
 
     def __str__(self) -> str:

@@ -24,7 +24,11 @@ STAGES = ["prospect", "newcomer", "growing", "mature", "at_risk", "lapsed"]
 
 
 class RfmEdges(models.Model):
-    """The frozen cut points of one RFM run: four edges each for recency (days), frequency, money (minor units)."""
+    """The frozen cut points of one RFM run: four edges each for recency (days), frequency, money (minor units).
+
+    `gaps` are the population's usual silences, from which the life cycle is judged: {warn, churn} after any order,
+    {first_warn, first_churn} after the first one, in days.
+    """
 
     computed_at = models.DateTimeField(_("computed"), db_index=True)
     window_days = models.PositiveIntegerField(_("window in days"), default=365)
@@ -34,6 +38,7 @@ class RfmEdges(models.Model):
     frequency = models.JSONField(_("frequency edges"), default=list)
     monetary = models.JSONField(_("money edges"), default=list)
     means = models.JSONField(_("means"), default=dict)
+    gaps = models.JSONField(_("gaps between orders in days"), default=dict)
     population = models.PositiveIntegerField(_("people scored"), default=0)
 
     class Meta:
