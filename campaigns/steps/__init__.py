@@ -15,6 +15,7 @@ from uuid import UUID
 
 from common.params import Params
 from common.registry import Registry
+from segments.facts.fact import Fact
 
 P = TypeVar("P", bound=Params)
 
@@ -37,11 +38,12 @@ class Walker:
     entered_at: datetime
     arrived_at: datetime
     context: Mapping[str, Any]
+    fact: int | None = None
 
 
 @dataclass(frozen=True)
 class Intent:
-    """Something to be done once the engine writes: `kind` is deliver, award, grant, …; `key` makes it happen once.
+    """Something to be done: `kind` is deliver, points, badge or grant; `key` makes it happen once.
 
     For ghosts the engine records it and does not execute it.
     """
@@ -63,7 +65,7 @@ class Go:
 
 @dataclass(frozen=True)
 class Stay:
-    """Wait here until `due_at` (None: for ever), or until a fact named `awaiting` that passes `filter`."""
+    """Wait here until `due_at` (None: for ever), or until a fact named `awaiting` that the step `wants`."""
 
     due_at: datetime | None
     awaiting: str = ""
@@ -91,13 +93,15 @@ Result = Go | Stay | End | Fail
 
 @dataclass(frozen=True)
 class Place:
-    """Where the group stands: journey and campaign keys, version, node key, the run's zone."""
+    """Where the group stands: journey and campaign keys, version number, node key, the workspace's zone;
+    `broadcast` when people enter by the clock rather than by a fact."""
 
     journey: str
     campaign: str
     version: int
     node: str
     zone: str
+    broadcast: bool = False
 
 
 class Step(ABC, Generic[P]):
@@ -126,6 +130,14 @@ class Step(ABC, Generic[P]):
     def awaits(self, params: P) -> frozenset[str]:
         """Names of facts that may wake a walker at this step."""
         return frozenset()
+
+    def wants(self, params: P, fact: Fact) -> bool:
+        """Whether this fact, of an awaited name, is the one that is waited for."""
+        return True
+
+    def pin(self, params: P, place: Place) -> P:
+        """The parameters as they are frozen at publish: what "latest" meant then, salts, default times."""
+        return params
 
 
 steps: Registry[Step[Any]] = Registry("steps", "campaigns.steps")

@@ -17,7 +17,10 @@ P = TypeVar("P", bound=Params)
 
 @dataclass(frozen=True)
 class Entry:
-    """A person who is to enter: `key` makes the entry once, `run_key` allows several runs at once."""
+    """A person who is to enter: `key` makes the entry once, `run_key` allows several runs at once.
+
+    `at` is the moment of the cause (a fact's arrival); later facts count for the walk. None: the moment of entry.
+    """
 
     profile: int
     key: str
@@ -25,6 +28,7 @@ class Entry:
     context: Mapping[str, Any] = field(default_factory=dict)
     depth: int = 0
     reason: str = ""
+    at: datetime | None = None
 
 
 class Trigger(ABC, Generic[P]):

@@ -22,10 +22,10 @@ class BadgeFor:
     reason: str
 
 
-def award_many(badge_key: str, items: Sequence[BadgeFor], *, now: datetime) -> list[bool]:
+def award_many(badge_key: str, items: Sequence[BadgeFor], *, now: datetime, depth: int = 0) -> list[bool]:
     """Award a badge to people in a constant number of statements; says for each whether it was new.
 
-    Raises Badge.DoesNotExist for an unknown badge.
+    `depth` is that of the facts it states. Raises Badge.DoesNotExist for an unknown badge.
     """
     badge = Badge.objects.get(key=badge_key)
     wanted = {item.key: item for item in items}
@@ -40,6 +40,7 @@ def award_many(badge_key: str, items: Sequence[BadgeFor], *, now: datetime) -> l
         append_engine_facts(
             [(i.profile, shards[i.profile], BADGE_AWARDED, f"badge:{i.key}", {"badge": badge.key}) for i in fresh],
             now=now,
+            depth=depth,
         )
     new = {item.key for item in fresh}
     return [item.key in new for item in items]

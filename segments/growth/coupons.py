@@ -36,11 +36,14 @@ class Stock:
     low: bool
 
 
-def claim(pool_key: str, claims: Sequence[Claim], *, now: datetime, reason: str) -> dict[str, Coupon | None]:
+def claim(
+    pool_key: str, claims: Sequence[Claim], *, now: datetime, reason: str, depth: int = 0
+) -> dict[str, Coupon | None]:
     """Claim one code per claim; None where the pool is empty or the person has had its share.
 
     A key that was claimed before gets its own code again. On PostgreSQL rival claims skip each other's rows;
-    the row count of the conditional update decides. Raises CouponPool.DoesNotExist for an unknown pool.
+    the row count of the conditional update decides. `depth` is that of the facts it states. Raises
+    CouponPool.DoesNotExist for an unknown pool.
     """
     pool = CouponPool.objects.select_related("benefit").get(key=pool_key)
     expires = now + timedelta(days=pool.benefit.valid_days)
@@ -48,7 +51,7 @@ def claim(pool_key: str, claims: Sequence[Claim], *, now: datetime, reason: str)
         had = {row.claim_key or "": row for row in Coupon.objects.filter(claim_key__in=[c.key for c in claims])}
         wanted = _within_share(pool, [c for c in {c.key: c for c in claims}.values() if c.key not in had])
         given = _assign(pool, wanted, _free(pool, len(wanted)), now=now, expires=expires)
-        _grant(pool, given, now=now, reason=reason)
+        _grant(pool, given, now=now, reason=reason, depth=depth)
     found: dict[str, Coupon | None] = {c.key: None for c in claims}
     return found | had | {coupon.claim_key or "": coupon for coupon in given}
 
@@ -119,7 +122,7 @@ def _assign(
     return given
 
 
-def _grant(pool: CouponPool, given: list[Coupon], *, now: datetime, reason: str) -> None:
+def _grant(pool: CouponPool, given: list[Coupon], *, now: datetime, reason: str, depth: int) -> None:
     Grant.objects.bulk_create(
         [
             Grant(
@@ -144,6 +147,7 @@ def _grant(pool: CouponPool, given: list[Coupon], *, now: datetime, reason: str)
             if coupon.profile_id is not None
         ],
         now=now,
+        depth=depth,
     )
 
 

@@ -47,8 +47,11 @@ class Balance:
     pending: int
 
 
-def earn_many(earns: Sequence[Earn], *, now: datetime) -> list[bool]:
-    """Book earns in one transaction with a constant number of statements; says for each whether it was new."""
+def earn_many(earns: Sequence[Earn], *, now: datetime, depth: int = 0) -> list[bool]:
+    """Book earns in one transaction with a constant number of statements; says for each whether it was new.
+
+    `depth` is that of the facts it states: how long the chain of causes is already (docs/journeys.md).
+    """
     wanted = {item.key: item for item in earns if item.points > 0}
     with transaction.atomic():
         wallets = lock_wallets({item.profile for item in wanted.values()})
@@ -58,7 +61,7 @@ def earn_many(earns: Sequence[Earn], *, now: datetime) -> list[bool]:
         for wallet in wallets.values():
             if wallet.balance < 0:
                 _meet_debts(wallet, [lot for lot in lots if lot.wallet_id == wallet.pk])
-        _account_for(wallets, lots, now=now)
+        _account_for(wallets, lots, now=now, depth=depth)
     new = {item.key for item in fresh}
     return [item.key in new for item in earns]
 
@@ -225,7 +228,7 @@ def _meet_debts(wallet: Wallet, lots: Sequence[PointEntry]) -> None:
                 owed -= part
 
 
-def _account_for(wallets: dict[int, Wallet], entries: Sequence[PointEntry], *, now: datetime) -> None:
+def _account_for(wallets: dict[int, Wallet], entries: Sequence[PointEntry], *, now: datetime, depth: int = 0) -> None:
     """Bring the cached balances up to the new rows, say so in the log, and look at the levels."""
     if not entries:
         return
@@ -249,5 +252,6 @@ def _account_for(wallets: dict[int, Wallet], entries: Sequence[PointEntry], *, n
             for entry in entries
         ],
         now=now,
+        depth=depth,
     )
     levels.review(wallets, now=now)

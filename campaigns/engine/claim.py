@@ -1,0 +1,99 @@
+"""Claiming what is due: a batch of enrolments that nobody else holds, and the facts that some of them wait for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.db import connection
+
+from campaigns.engine.walk import Walk
+from campaigns.models import Enrolment, Journey
+from campaigns.plans import Plan
+from segments.facts.fact import Fact
+from segments.models import Event
+
+BATCH = 500
+OLDEST = timedelta(days=31)  # a fact that is older on arrival starts and wakes nothing
+FIELDS = (
+    "id", "journey_id", "version_id", "profile_id", "profile__public_id", "profile__timezone", "profile__locale",
+    "profile__erased_at", "ghost", "arm", "node", "visit", "due_at", "awaiting", "awaiting_since", "tries",
+    "context", "depth", "entered_at", "moved_at",
+)  # fmt: skip
+FACT = (
+    "id", "profile_id", "shard", "source_id", "kind", "name", "occurred_at", "received_at", "value", "properties",
+    "context", "live", "depth",
+)  # fmt: skip
+
+
+def claim_due(now: datetime, limit: int = BATCH) -> list[Walk]:
+    """Lock up to `limit` enrolments of live journeys that are due, oldest first; rows held by others are skipped."""
+    resting = list(Journey.objects.exclude(state=Journey.State.LIVE).values_list("pk", flat=True))
+    rows = Enrolment.objects.filter(state=Enrolment.State.ACTIVE, due_at__lte=now)
+    if resting:
+        rows = rows.exclude(journey__in=resting)
+    if connection.features.has_select_for_update_skip_locked:
+        rows = rows.select_for_update(skip_locked=True, of=("self",), no_key=True)
+    return [_walk(row) for row in rows.order_by("due_at", "id").values_list(*FIELDS)[:limit]]
+
+
+def claim_one(pk: int) -> list[Walk]:
+    """Lock this enrolment if it is under way."""
+    rows = Enrolment.objects.filter(pk=pk, state=Enrolment.State.ACTIVE, due_at__isnull=False)
+    return [_walk(row) for row in rows.select_for_update(of=("self",), no_key=True).values_list(*FIELDS)]
+
+
+def _walk(row: tuple[Any, ...]) -> Walk:
+    (pk, journey, version, profile, public_id, timezone, locale, erased, ghost, arm, node, visit, due, awaiting,
+     since, tries, context, depth, entered, moved) = row  # fmt: skip
+    return Walk(
+        id=pk, journey=journey, version=version, profile=profile, public_id=public_id, timezone=timezone,
+        locale=locale, erased=erased is not None, ghost=ghost, arm=arm, node=node, visit=visit, moment=due,
+        awaiting=awaiting, awaiting_since=since, tries=tries, context=context, depth=depth, entered_at=entered,
+        moved_at=moved,
+    )  # fmt: skip
+
+
+def listen(walks: Sequence[Walk], plans: Mapping[int, Plan]) -> None:
+    """Look in the log for those who wait for a fact, and tell each the first one that it wants.
+
+    Done whenever a waiting walk is claimed: right after it began to wait (in a transaction of its own, so that
+    a fact committed while the first was open is seen), when the reader of facts woke it, and at its time-out.
+    One query for the whole batch.
+    """
+    waiting = [walk for walk in walks if walk.awaiting and walk.awaiting_since is not None]
+    if not waiting:
+        return
+    since = min(walk.awaiting_since for walk in waiting if walk.awaiting_since)
+    rows = Event.objects.filter(
+        profile__in={walk.profile for walk in waiting},
+        name__in={walk.awaiting for walk in waiting},
+        occurred_at__gte=since - OLDEST,
+        received_at__gte=since,
+        live=True,
+    )
+    heard: dict[tuple[int, str], list[Fact]] = {}
+    for row in rows.order_by("tx", "id").values_list(*FACT):
+        fact = Fact(*row)
+        heard.setdefault((fact.profile, fact.name), []).append(fact)
+    for walk in waiting:
+        found = (fact for fact in heard.get((walk.profile, walk.awaiting), ()) if _is_it(fact, walk, plans))
+        _hear(walk, next(found, None))
+
+
+def _is_it(fact: Fact, walk: Walk, plans: Mapping[int, Plan]) -> bool:
+    """Whether the fact came after the walk began to wait (not the one that moved it there) and is wanted."""
+    assert walk.awaiting_since is not None
+    last = int(walk.context.get("_fact", 0))
+    later = fact.received_at > walk.awaiting_since or (fact.received_at == walk.awaiting_since and fact.id > last)
+    graph = plans[walk.version].graph
+    node = graph.nodes.get(walk.node) if graph else None
+    return later and fact.id != last and node is not None and node.step.wants(node.params, fact)
+
+
+def _hear(walk: Walk, fact: Fact | None) -> None:
+    if fact is None:
+        return
+    walk.heard, walk.moment = fact, fact.received_at
+    walk.learn({"_fact": fact.id, "happened": {"name": fact.name, "value": fact.value, "properties": fact.properties}})

@@ -1,0 +1,180 @@
+"""Doing what steps intend, inside the engine's transaction: plan messages, book points, give badges and coupons.
+
+For held-out people messages are planned as ghosts, which pass every gate and are never sent; points, badges and
+coupons are only noted. Transactional messages know no holdout and go out to everybody.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from campaigns.engine.walk import Walk
+from campaigns.graph import Node
+from campaigns.plans import Plan
+from campaigns.steps import Intent
+from common.text import utm_value
+from messaging.channels import channels
+from messaging.models import TemplateVersion
+from messaging.outbox.queue import NewDelivery, queue_deliveries
+from segments.growth.badges import BadgeFor, award_many
+from segments.growth.coupons import Claim, claim
+from segments.growth.ledger import Earn, earn_many
+from segments.models import Coupon
+
+HELD_OUT = "held out: not executed"
+NO_CODE = "-"  # what a held-out person's message, which is never sent, shows as its coupon
+Wanted = Sequence[tuple[Walk, Intent]]
+
+
+class CannotDo(ValueError):
+    """What a step intends can never be done as things stand: the enrolment is parked at once."""
+
+    permanent = True
+
+
+@dataclass(frozen=True)
+class Effect:
+    """What came of an intent: another port, a reason for the visit, variables for the walk."""
+
+    port: str = ""
+    reason: str = ""
+    context: Mapping[str, Any] = field(default_factory=dict)
+
+
+def execute(wanted: Wanted, plan: Plan, node: Node, *, now: datetime) -> dict[str, Effect]:
+    """Do all intents of a group; effects by intent key. Each happens once for its key, however often it is tried."""
+    by_kind: dict[str, list[tuple[Walk, Intent]]] = {}
+    for walk, intent in wanted:
+        by_kind.setdefault(intent.kind, []).append((walk, intent))
+    effects: dict[str, Effect] = {}
+    for kind, some in by_kind.items():
+        if kind not in DOERS:
+            raise CannotDo(f"nobody knows how to do '{kind}'")
+        effects |= DOERS[kind](some, plan, node, now)
+    return effects
+
+
+def deliver(wanted: Wanted, plan: Plan, node: Node, now: datetime) -> dict[str, Effect]:
+    """Plan one message each."""
+    versions = _versions(wanted)
+    items, effects = [], {}
+    for walk, intent in wanted:
+        detail = intent.detail
+        version = versions.get((detail["template"], detail["version"]))
+        if version is None:
+            raise CannotDo(f"template '{detail['template']}' has no version {detail['version']}")
+        items.append(_message(walk, intent, version, plan, node, now))
+        if items[-1].ghost:
+            effects[intent.key] = Effect(reason="held out: ghost message")
+    queue_deliveries(items, now=now)
+    return effects
+
+
+def points(wanted: Wanted, plan: Plan, node: Node, now: datetime) -> dict[str, Effect]:
+    """Book points."""
+    real, effects = _real(wanted)
+    for depth, some in _by_depth(real):
+        earns = [Earn(w.profile, intent.detail["points"], intent.key, _why(plan, node)) for w, intent in some]
+        earn_many(earns, now=now, depth=depth)
+    return effects
+
+
+def badge(wanted: Wanted, plan: Plan, node: Node, now: datetime) -> dict[str, Effect]:
+    """Give the node's badge."""
+    real, effects = _real(wanted)
+    for depth, some in _by_depth(real):
+        items = [BadgeFor(w.profile, intent.key, _why(plan, node)) for w, intent in some]
+        award_many(some[0][1].detail["badge"], items, now=now, depth=depth)
+    return effects
+
+
+def grant(wanted: Wanted, plan: Plan, node: Node, now: datetime) -> dict[str, Effect]:
+    """Claim coupons from the node's pool; where it is empty, the way out is the port "empty"."""
+    real, notes = _real(wanted)
+    effects = {key: Effect(reason=HELD_OUT, context={"coupon": {"code": NO_CODE, "expires_at": ""}}) for key in notes}
+    for depth, some in _by_depth(real):
+        pool = some[0][1].detail["pool"]
+        claims = [Claim(walk.profile, intent.key) for walk, intent in some]
+        found = claim(pool, claims, now=now, reason=_why(plan, node), depth=depth)
+        effects |= {key: _granted(pool, coupon) for key, coupon in found.items()}
+    return effects
+
+
+def _granted(pool: str, coupon: Coupon | None) -> Effect:
+    if coupon is None:
+        return Effect(port="empty", reason=f"no coupon left in '{pool}'")
+    expires = coupon.expires_at.isoformat() if coupon.expires_at else ""
+    return Effect(context={"coupon": {"code": coupon.code, "pool": pool, "expires_at": expires}})
+
+
+DOERS: dict[str, Callable[[Wanted, Plan, Node, datetime], dict[str, Effect]]] = {
+    "deliver": deliver,
+    "points": points,
+    "badge": badge,
+    "grant": grant,
+}
+
+
+def _real(wanted: Wanted) -> tuple[list[tuple[Walk, Intent]], dict[str, Effect]]:
+    """Those to be done, and the notes for the held out."""
+    notes = {intent.key: Effect(reason=HELD_OUT) for walk, intent in wanted if walk.ghost}
+    return [(walk, intent) for walk, intent in wanted if not walk.ghost], notes
+
+
+def _by_depth(real: Wanted) -> list[tuple[int, list[tuple[Walk, Intent]]]]:
+    """By the depth of the facts that these will state: one more than that of the fact that began the walk."""
+    depths = sorted({walk.depth + 1 for walk, _ in real})
+    return [(depth, [pair for pair in real if pair[0].depth + 1 == depth]) for depth in depths]
+
+
+def _why(plan: Plan, node: Node) -> str:
+    return f"journey:{plan.journey_key}:{node.key}"[:120]
+
+
+def _versions(wanted: Wanted) -> dict[tuple[str, int], TemplateVersion]:
+    """The template versions by (template key, number), in one query."""
+    keys = {intent.detail["template"] for _, intent in wanted}
+    numbers = {intent.detail["version"] for _, intent in wanted}
+    rows = TemplateVersion.objects.filter(template__key__in=keys, number__in=numbers).select_related("template")
+    return {(row.template.key, row.number): row for row in rows.defer("content")}
+
+
+def _message(
+    walk: Walk, intent: Intent, version: TemplateVersion, plan: Plan, node: Node, now: datetime
+) -> NewDelivery:
+    said = {name: value for name, value in walk.context.items() if not name.startswith("_")}
+    return NewDelivery(
+        dedupe_key=intent.key,
+        profile=walk.profile,
+        version=version.pk,
+        not_before=now,
+        expires_at=intent.detail["expires_at"],
+        campaign=plan.campaign_key,
+        journey=plan.journey_key,
+        enrolment=walk.id,
+        node=node.key,
+        variant=str(walk.context.get("variant", ""))[:40],
+        context=said | {"journey": {"key": plan.journey_key, "node": node.key}},
+        utm=_utm(walk, version, plan, node),
+        ghost=walk.ghost and version.klass != "transactional",
+        priority=intent.detail["priority"],
+    )
+
+
+def _utm(walk: Walk, version: TemplateVersion, plan: Plan, node: Node) -> dict[str, str]:
+    """The UTM parameters of the message's links, in their usual order; none for a channel without a medium."""
+    medium = channels.get(version.channel).medium if version.channel in channels else ""
+    names = plan.graph.utm if plan.graph else {}
+    if not medium or not names:
+        return {}
+    content = f"{node.key}-{walk.locale}" if walk.locale else node.key
+    return {
+        "utm_source": names["source"],
+        "utm_medium": medium,
+        "utm_campaign": names["campaign"],
+        "utm_id": names["id"],
+        "utm_content": utm_value(content),
+    }

@@ -1,0 +1,294 @@
+"""Reading a flow: from JSON to parts that run, with everything that is wrong with it told at once.
+
+What is proven here is what the engine relies on: every step can be reached, every walk can end, and no loop
+can turn without waiting.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any, Literal, Self
+
+from pydantic import Field, model_validator
+
+from campaigns.steps import Step, steps
+from campaigns.triggers import Trigger, triggers
+from common.params import Duration, Invalid, Params, Problem, read_params
+from segments.facts.fact import Fact
+from segments.facts.filter import passes
+from segments.facts.names import SEGMENT_ENTERED, SEGMENT_LEFT
+
+NODE_KEY = re.compile(r"[a-z0-9][a-z0-9_-]{0,59}")
+TOP = frozenset({"trigger", "start", "nodes", "exits", "entry", "goal", "utm"})
+NODE = frozenset({"type", "params", "next", "label", "label_zh"})
+MOST_NODES = 200
+
+
+class ExitRule(Params):
+    """A fact (or entering or leaving a segment) upon which a walk is left at once, wherever it stands."""
+
+    fact: str = ""
+    filter: dict[str, Any] = Field(default_factory=dict)
+    left_segment: str = ""
+    entered_segment: str = ""
+    reason: str = Field(default="", max_length=150)
+
+    @model_validator(mode="after")
+    def _one(self) -> Self:
+        if sum(map(bool, (self.fact, self.left_segment, self.entered_segment))) != 1:
+            raise ValueError("say one of 'fact', 'left_segment' and 'entered_segment'")
+        return self
+
+    @property
+    def name(self) -> str:
+        """The fact it listens to."""
+        return self.fact or (SEGMENT_LEFT if self.left_segment else SEGMENT_ENTERED)
+
+    @property
+    def why(self) -> str:
+        """The reason that is stored with those who leave."""
+        return self.reason or self.fact or f"{self.name}:{self.left_segment or self.entered_segment}"
+
+    def matches(self, fact: Fact) -> bool:
+        segment = self.left_segment or self.entered_segment
+        wanted = {**self.filter, **({"segment": segment} if segment else {})}
+        return fact.name == self.name and passes(fact.properties, wanted)
+
+
+class EntryRules(Params):
+    """Who may enter again, how many a day, and how old a cause may be."""
+
+    reentry: Literal["once", "after_exit", "cooldown", "keyed"] = "once"
+    cooldown: Duration | None = None
+    per_day: int | None = Field(default=None, ge=0)
+    max_age: Duration = timedelta(days=2)
+
+    @model_validator(mode="after")
+    def _cooldown(self) -> Self:
+        if (self.reentry == "cooldown") != (self.cooldown is not None):
+            raise ValueError("'cooldown' goes with reentry \"cooldown\", and only with it")
+        return self
+
+
+class GoalRule(Params):
+    """The campaign's goal that marks (and, with `ends`, ends) a walk; fact, filter and window are filled in and
+    frozen at publish."""
+
+    key: str = Field(min_length=1, max_length=80)
+    ends: bool = False
+    fact: str = ""
+    filter: dict[str, Any] = Field(default_factory=dict)
+    window_days: int = 0
+
+    def matches(self, fact: Fact) -> bool:
+        return bool(self.fact) and fact.name == self.fact and passes(fact.properties, self.filter)
+
+
+@dataclass(frozen=True)
+class Node:
+    """One step in its place: `next` maps each port to a node key."""
+
+    key: str
+    type: str
+    step: Step[Any]
+    params: Any
+    next: Mapping[str, str]
+    label: str = ""
+    label_zh: str = ""
+
+    def awaits(self) -> frozenset[str]:
+        return self.step.awaits(self.params)
+
+
+@dataclass(frozen=True)
+class Graph:
+    """A flow that is proven to run."""
+
+    trigger_type: str
+    trigger: Trigger[Any]
+    trigger_params: Any
+    start: str
+    nodes: Mapping[str, Node]
+    exits: tuple[ExitRule, ...] = ()
+    entry: EntryRules = field(default_factory=EntryRules)
+    goal: GoalRule | None = None
+    utm: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def broadcast(self) -> bool:
+        """Whether people enter by the clock, not by facts."""
+        return not self.trigger.facts(self.trigger_params)
+
+    def ending_facts(self) -> frozenset[str]:
+        """Names of facts that may end or mark a walk."""
+        goal = {self.goal.fact} if self.goal and self.goal.fact else set()
+        return frozenset({rule.name for rule in self.exits} | goal)
+
+    def awaited_facts(self) -> frozenset[str]:
+        return frozenset().union(*(node.awaits() for node in self.nodes.values()))
+
+    def dump(self) -> dict[str, Any]:
+        """The flow as canonical JSON; `read_graph` reads it back to an equal Graph."""
+        return {
+            "trigger": {"type": self.trigger_type, "params": _dump(self.trigger_params)},
+            "start": self.start,
+            "nodes": {key: _dump_node(node) for key, node in self.nodes.items()},
+            "exits": [_dump(rule) for rule in self.exits],
+            "entry": _dump(self.entry),
+            **({"goal": _dump(self.goal)} if self.goal else {}),
+            **({"utm": dict(self.utm)} if self.utm else {}),
+        }
+
+
+def read_graph(raw: object) -> Graph:
+    """The flow in `raw`. Raises Invalid with every problem and its path ("nodes.gift.params.pool")."""
+    if not isinstance(raw, Mapping):
+        raise Invalid([Problem("", "the flow must be an object with a trigger, a start and nodes")])
+    found = [Problem(str(key), "unknown name") for key in raw if key not in TOP]
+    trigger_type, trigger, trigger_params = _read_trigger(raw.get("trigger"), found)
+    nodes = _read_nodes(raw.get("nodes"), found)
+    exits = _read_list(ExitRule, raw.get("exits", []), "exits", found)
+    entry = _read_part(EntryRules, raw.get("entry", {}), "entry", found)
+    goal = _read_part(GoalRule, raw["goal"], "goal", found) if raw.get("goal") else None
+    start = raw.get("start")
+    if not isinstance(start, str) or (nodes and start not in nodes):
+        found.append(Problem("start", "must name one of the nodes"))
+    elif nodes:
+        _prove(start, nodes, found)
+    if entry and entry.reentry == "keyed" and trigger_params is not None and not getattr(trigger_params, "key", ""):
+        found.append(Problem("entry.reentry", "\"keyed\" needs a trigger that names a 'key'"))
+    if found or trigger is None or entry is None:
+        raise Invalid(found)
+    utm = raw.get("utm") or {}
+    return Graph(trigger_type, trigger, trigger_params, str(start), nodes, tuple(exits), entry, goal, utm)
+
+
+def _read_trigger(raw: object, found: list[Problem]) -> tuple[str, Trigger[Any] | None, Any]:
+    kind = raw.get("type") if isinstance(raw, Mapping) else None
+    if not isinstance(raw, Mapping) or not isinstance(kind, str):
+        found.append(Problem("trigger", "a flow needs a trigger with a type"))
+        return "", None, None
+    if kind not in triggers:
+        found.append(Problem("trigger.type", f"no trigger '{kind}' (known: {', '.join(triggers.keys())})"))
+        return kind, None, None
+    trigger = triggers.get(kind)
+    return kind, trigger, _read_part(trigger.Params, raw.get("params", {}), "trigger.params", found)
+
+
+def _read_nodes(raw: object, found: list[Problem]) -> dict[str, Node]:
+    if not isinstance(raw, Mapping) or not raw:
+        found.append(Problem("nodes", "a flow needs at least one node"))
+        return {}
+    if len(raw) > MOST_NODES:
+        found.append(Problem("nodes", f"at most {MOST_NODES} nodes"))
+        return {}
+    nodes = {}
+    for key, body in raw.items():
+        node = _read_node(str(key), body, set(map(str, raw)), found)
+        if node is not None:
+            nodes[node.key] = node
+    return nodes if len(nodes) == len(raw) else {}
+
+
+def _read_node(key: str, raw: object, known: set[str], found: list[Problem]) -> Node | None:
+    path = f"nodes.{key}"
+    if not NODE_KEY.fullmatch(key):
+        found.append(Problem(path, "a node's key has lower-case letters, digits, - and _, at most 60"))
+    kind = raw.get("type") if isinstance(raw, Mapping) else None
+    if not isinstance(raw, Mapping) or not isinstance(kind, str) or kind not in steps:
+        found.append(Problem(f"{path}.type", f"no step '{kind}' (known: {', '.join(steps.keys())})"))
+        return None
+    found += [Problem(f"{path}.{name}", "unknown name") for name in raw if name not in NODE]
+    step = steps.get(kind)
+    params = _read_part(step.Params, raw.get("params", {}), f"{path}.params", found)
+    if params is None:
+        return None
+    ports = tuple(step.ports(params))
+    ways = _read_next(raw.get("next", {}), ports, known, path, found)
+    return Node(key, kind, step, params, ways, str(raw.get("label", "")), str(raw.get("label_zh", "")))
+
+
+def _read_next(raw: object, ports: tuple[str, ...], known: set[str], path: str, found: list[Problem]) -> dict[str, str]:
+    """Where each port leads, in drawing order; a bare node key stands for the only port."""
+    ways = {ports[0]: raw} if isinstance(raw, str) and len(ports) == 1 else raw
+    if not isinstance(ways, Mapping):
+        found.append(Problem(f"{path}.next", f"must say where each port leads: {', '.join(ports) or 'none'}"))
+        return {}
+    found += [Problem(f"{path}.next.{port}", "this step has no such port") for port in ways if port not in ports]
+    for port in ports:
+        if port not in ways:
+            found.append(Problem(f"{path}.next.{port}", "this port leads nowhere"))
+        elif ways[port] not in known:
+            found.append(Problem(f"{path}.next.{port}", f"there is no node '{ways[port]}'"))
+    return {port: str(ways[port]) for port in ports if ways.get(port) in known}
+
+
+def _prove(start: str, nodes: Mapping[str, Node], found: list[Problem]) -> None:
+    """Every node is reached, reaches an end, and stands on no loop without a wait."""
+    forward = {key: set(node.next.values()) for key, node in nodes.items()}
+    reached = _closure({start}, forward)
+    found += [Problem(f"nodes.{key}", "cannot be reached from the start") for key in nodes if key not in reached]
+    back: dict[str, set[str]] = {key: set() for key in nodes}
+    for key, targets in forward.items():
+        for target in targets:
+            back[target].add(key)
+    ends = {key for key, node in nodes.items() if not tuple(node.step.ports(node.params))}
+    if not ends:
+        found.append(Problem("nodes", "the flow has no end: add an exit"))
+        return
+    ending = _closure(ends, back)
+    found += [Problem(f"nodes.{key}", "no end can be reached from here") for key in nodes if key in reached - ending]
+    loop = _restless(nodes, forward)
+    if loop:
+        found.append(Problem(f"nodes.{min(loop)}", f"a loop without a wait: {', '.join(sorted(loop))}"))
+
+
+def _closure(seeds: set[str], ways: Mapping[str, set[str]]) -> set[str]:
+    seen, todo = set(seeds), list(seeds)
+    while todo:
+        for target in ways[todo.pop()] - seen:
+            seen.add(target)
+            todo.append(target)
+    return seen
+
+
+def _restless(nodes: Mapping[str, Node], forward: Mapping[str, set[str]]) -> set[str]:
+    """Nodes of loops in which no step waits: what is left after peeling off all that no loop holds."""
+    left = {key for key, node in nodes.items() if not node.step.waits}
+    while True:
+        entered = {target for key in left for target in forward[key]}
+        kept = {key for key in left if forward[key] & left and key in entered}
+        if kept == left:
+            return left
+        left = kept
+
+
+def _read_part(model: type[Any], raw: object, path: str, found: list[Problem]) -> Any:
+    if not isinstance(raw, Mapping):
+        found.append(Problem(path, "must be an object"))
+        return None
+    try:
+        return read_params(model, raw, path=path)
+    except Invalid as error:
+        found += error.problems
+        return None
+
+
+def _read_list(model: type[Any], raw: object, path: str, found: list[Problem]) -> list[Any]:
+    if not isinstance(raw, list):
+        found.append(Problem(path, "must be a list"))
+        return []
+    parts: Iterable[Any] = (_read_part(model, one, f"{path}.{n}", found) for n, one in enumerate(raw))
+    return [part for part in parts if part is not None]
+
+
+def _dump(params: Any) -> dict[str, Any]:
+    return dict(params.model_dump(mode="json", by_alias=True, exclude_none=True))
+
+
+def _dump_node(node: Node) -> dict[str, Any]:
+    labels = {name: text for name, text in (("label", node.label), ("label_zh", node.label_zh)) if text}
+    return {"type": node.type, "params": _dump(node.params), "next": dict(node.next), **labels}

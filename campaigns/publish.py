@@ -1,0 +1,181 @@
+"""Publishing: a draft becomes a frozen version that new people walk; and the other moves of a journey's life."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+from django.conf import settings
+from django.db import transaction
+from django.db.models import Count, Max
+from django.utils.translation import gettext as _
+
+from campaigns.assign import ensure_holdout
+from campaigns.endings import end_all
+from campaigns.graph import Graph, read_graph
+from campaigns.models import Enrolment, Goal, Journey, JourneyVersion
+from campaigns.schedule import fill
+from campaigns.steps import Place
+from common.audit import record
+from common.models import Tick
+from common.params import Invalid, Problem
+from common.states import move
+from common.text import utm_value
+from segments.models import Membership
+
+WORKSPACE = "perennial"
+
+
+class Forbidden(ValueError):
+    """The journey is in a state from which this is not possible."""
+
+
+@dataclass(frozen=True)
+class UnderWay:
+    """People on one version, standing at one node."""
+
+    version: int
+    node: str
+    people: int
+
+
+def publish(
+    journey: Journey, *, now: datetime, by: Any = None, enter_present: bool = False, note: str = ""
+) -> JourneyVersion:
+    """Freeze the draft as the next version and let new people walk it. Raises Invalid with every problem.
+
+    People under way keep their version. With `enter_present` those who are in the trigger's segment now enter
+    too (`present_count` says how many): the first page at once, the rest by the schedule task. An unchanged flow
+    makes no new version.
+    """
+    with transaction.atomic():
+        journey = Journey.objects.select_for_update(of=("self",)).select_related("campaign").get(pk=journey.pk)
+        if journey.state == Journey.State.ARCHIVED:
+            raise Forbidden(_("an archived journey cannot be published"))
+        ensure_holdout(journey, now=now)
+        version = _freeze(journey, now=now, by=by, note=note)
+        _go_live(journey, version, now=now)
+        occasion = plan_present(journey, now=now) if enter_present else None
+        detail = {"version": version.number, "digest": version.digest, "enter_present": enter_present}
+        record("journey.publish", f"journey:{journey.key}", now=now, actor=by, detail=detail)
+    if occasion is not None:
+        fill(occasion, now=now, go_on=lambda: False)
+    return version
+
+
+def check(journey: Journey) -> Graph:
+    """The draft as it would be published. Raises Invalid with every problem, also those the database knows."""
+    graph = read_graph(journey.draft)
+    found = [Problem("trigger", text) for text in graph.trigger.check(graph.trigger_params)]
+    for key, node in graph.nodes.items():
+        found += [Problem(f"nodes.{key}", text) for text in node.step.check(node.params)]
+    goal = None
+    if graph.goal is not None:
+        goal = Goal.objects.filter(campaign=journey.campaign_id, key=graph.goal.key).first()
+        if goal is None:
+            found.append(Problem("goal.key", _("the campaign has no goal '%(key)s'") % {"key": graph.goal.key}))
+    if found:
+        raise Invalid(found)
+    return _pinned(journey, graph, goal)
+
+
+def present_count(journey: Journey) -> int:
+    """How many people the trigger's segment holds now, who would enter with `enter_present`."""
+    segment = _audience(journey)
+    return Membership.objects.filter(segment__key=segment).count() if segment else 0
+
+
+def under_way(journey: Journey) -> list[UnderWay]:
+    """How many people are on which version, at which node."""
+    rows = Enrolment.objects.filter(journey=journey, state__in=[Enrolment.State.ACTIVE, Enrolment.State.PARKED])
+    counted = rows.values_list("version__number", "node").annotate(n=Count("pk")).order_by("version__number", "node")
+    return [UnderWay(*row) for row in counted]
+
+
+def plan_present(journey: Journey, *, now: datetime) -> Tick | None:
+    """Note that those present are to enter; `campaigns.schedule` lets them in, page by page."""
+    if not _audience(journey):
+        return None
+    return Tick.objects.get_or_create(schedule=f"present:{journey.pk}", slot=now, defaults={"started_at": now})[0]
+
+
+def pause(journey: Journey, *, now: datetime, by: Any = None, reason: str = "") -> None:
+    """Take nobody in and move nobody on; exits and goals still count. Raises Forbidden unless live."""
+    _move(journey, Journey.State.PAUSED, now=now, by=by, reason=reason)
+
+
+def resume(journey: Journey, *, now: datetime, by: Any = None, reason: str = "") -> None:
+    """Go on after a pause: who became due meanwhile moves now; slots of the pause are not made up for."""
+    _move(journey, Journey.State.LIVE, now=now, by=by, reason=reason, live_since=now)
+
+
+def archive(journey: Journey, *, now: datetime, by: Any = None, reason: str = "") -> int:
+    """Close the journey for good; everybody under way leaves it. Returns how many did."""
+    _move(journey, Journey.State.ARCHIVED, now=now, by=by, reason=reason)
+    return end_all(journey.pk, reason="archived", now=now)
+
+
+def _move(journey: Journey, to: str, *, now: datetime, by: Any, reason: str, **also: Any) -> None:
+    sources = Journey.objects.filter(pk=journey.pk)
+    if to == Journey.State.LIVE:
+        sources = sources.filter(state=Journey.State.PAUSED)
+    with transaction.atomic():
+        if not move(sources, Journey.MOVES, to, **also):
+            raise Forbidden(_("journey '%(key)s' is not in a state for this") % {"key": journey.key})
+        record(f"journey.{to}", f"journey:{journey.key}", now=now, actor=by, reason=reason)
+    journey.refresh_from_db()
+
+
+def _freeze(journey: Journey, *, now: datetime, by: Any, note: str) -> JourneyVersion:
+    """The draft's version: the live one when nothing changed, else a new row."""
+    frozen = check(journey).dump()
+    digest = digest_of(frozen)
+    live = journey.live_version
+    if live is not None and live.digest == digest:
+        return live
+    last = journey.versions.aggregate(n=Max("number"))["n"] or 0
+    user = by if getattr(by, "is_authenticated", False) and getattr(by, "pk", None) else None
+    return JourneyVersion.objects.create(
+        journey=journey, number=last + 1, graph=frozen, digest=digest, published_at=now, published_by=user, note=note
+    )
+
+
+def _go_live(journey: Journey, version: JourneyVersion, *, now: datetime) -> None:
+    if journey.state != Journey.State.LIVE or journey.live_since is None:
+        journey.live_since = now
+    journey.state, journey.live_version = Journey.State.LIVE, version
+    journey.save(update_fields=["state", "live_version", "live_since"])
+
+
+def digest_of(frozen: Mapping[str, Any]) -> str:
+    """SHA-256 over the canonical JSON of a flow."""
+    return hashlib.sha256(json.dumps(frozen, sort_keys=True, ensure_ascii=False).encode()).hexdigest()
+
+
+def _pinned(journey: Journey, graph: Graph, goal: Goal | None) -> Graph:
+    """The flow with everything fixed that may change later: template versions, salts, the goal, UTM names."""
+    zone, broadcast = settings.WORKSPACE_ZONE, graph.broadcast
+    nodes = {}
+    for key, node in graph.nodes.items():
+        place = Place(journey.key, journey.campaign.key, 0, key, zone, broadcast)
+        nodes[key] = replace(node, params=node.step.pin(node.params, place))
+    fixed = graph.goal
+    if fixed is not None and goal is not None:
+        known = {"fact": goal.fact, "filter": goal.filter, "window_days": goal.window_days}
+        fixed = fixed.model_copy(update=known)
+    return replace(graph, nodes=nodes, goal=fixed, utm=_utm(journey))
+
+
+def _utm(journey: Journey) -> dict[str, str]:
+    campaign = journey.campaign
+    source = campaign.utm_source or getattr(settings, "WORKSPACE", WORKSPACE)
+    return {"source": utm_value(source), "campaign": utm_value(campaign.utm_campaign), "id": campaign.key}
+
+
+def _audience(journey: Journey) -> str:
+    graph = read_graph(journey.draft)
+    return graph.trigger.audience(graph.trigger_params)

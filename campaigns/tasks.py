@@ -1,0 +1,43 @@
+"""The engine's tasks: thin, safe to run at any time and any number of times."""
+
+from __future__ import annotations
+
+import time
+
+from celery import shared_task
+
+from campaigns import engine
+from campaigns import react as reacting
+from campaigns import schedule as scheduling
+from common import clock
+from common.buckets import SHARDS
+
+BUDGET = 10.0  # seconds
+
+
+@shared_task
+def react() -> dict[str, int]:
+    """Let the new facts of every shard act."""
+    until, facts = time.monotonic() + BUDGET, 0
+    for shard in range(SHARDS):
+        while time.monotonic() < until:
+            read = reacting.react_shard(shard, clock.now())
+            facts += read
+            if read < reacting.PAGE:
+                break
+    return {"facts": facts}
+
+
+@shared_task
+def advance() -> dict[str, int]:
+    """Move everybody who is due."""
+    until = time.monotonic() + BUDGET
+    done = engine.advance(clock.now(), go_on=lambda: time.monotonic() < until)
+    return {"claimed": done.claimed, "ended": done.ended, "parked": done.parked, "failed": done.failed}
+
+
+@shared_task
+def schedule() -> dict[str, int]:
+    """Open the slots that are due, and let people in."""
+    until = time.monotonic() + BUDGET
+    return scheduling.run_schedules(clock.now(), go_on=lambda: time.monotonic() < until)
