@@ -19,6 +19,7 @@ from campaigns.attribution import Step, models
 from campaigns.models import Conversion, Credit, Goal, Touch
 from common.money import share_out
 from messaging.models import Delivery
+from segments.facts.filter import passes
 from segments.facts.names import ORDER_CANCELLED, ORDER_REFUNDED
 from segments.models import Event
 
@@ -42,8 +43,8 @@ class GoalRule:
     from_send: bool = False
 
     def matches(self, name: str, properties: Mapping[str, Any]) -> bool:
-        """Whether a fact is this goal: its name, and every property of the filter equal."""
-        return name == self.fact and all(properties.get(key) == wanted for key, wanted in self.filter.items())
+        """Whether a fact is this goal: its name, and what its filter asks of the properties."""
+        return name == self.fact and passes(properties, self.filter)
 
 
 def read_goals() -> list[GoalRule]:

@@ -1,0 +1,225 @@
+"""Lift: everybody assigned counts, in both arms alike; and what is not known is not shown."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from campaigns.lift import lift
+from campaigns.models import Arm, Assignment, Conversion, Experiment, Journey
+from campaigns.reports import reports
+from campaigns.reports._lift import lifts_of
+from common.params import read_params
+from segments.models import Profile
+from tests.campaigns.stories import make_campaign, make_delivery, make_goal, say
+from tests.people import NOW, make_profile
+
+pytestmark = pytest.mark.django_db
+DAY, SECOND = timedelta(days=1), timedelta(seconds=1)
+
+
+def make_experiment(*, goal: dict[str, Any] | None = None, weights: tuple[float, float] = (0.1, 0.9)) -> Experiment:
+    """A journey "back" of the campaign "winback" with a holdout, begun ten days ago."""
+    campaign = make_campaign()
+    if goal is not None:
+        make_goal(campaign, **goal)
+    row = Experiment.objects.create(
+        key="holdout-back", name="Holdout", kind="holdout", salt="s", journey="back", started_at=NOW - 10 * DAY
+    )
+    for n, (key, weight) in enumerate(zip(("control", "treated"), weights, strict=True)):
+        Arm.objects.create(experiment=row, key=key, position=n, weight=weight, control=key == "control")
+    Journey.objects.create(key="back", name="Back", campaign=campaign, experiment=row)
+    return row
+
+
+def draw(experiment: Experiment, arm: str, people: int, converted: int, *, value: int = 1000) -> list[Profile]:
+    """People assigned ten days ago, of whom some order a day later."""
+    row = experiment.arms.get(key=arm)
+    made = Profile.objects.bulk_create(
+        [Profile(shard=0, bucket=0, first_seen_at=NOW, last_seen_at=NOW) for _ in range(people)]
+    )
+    at = NOW - 10 * DAY
+    Assignment.objects.bulk_create([Assignment(experiment=experiment, profile=p, arm=row, at=at) for p in made])
+    for person in made[:converted]:
+        convert(person, at + DAY, value)
+    return made
+
+
+def convert(person: Profile, at: Any, value: int = 1000, name: str = "Order Completed") -> None:
+    n = Conversion.objects.count() + 1
+    Conversion.objects.create(key=str(n), profile=person, fact=-n, name=name, at=at, value=value)
+
+
+def test_the_figures_of_a_known_pair_of_arms() -> None:
+    experiment = make_experiment(goal={}, weights=(1, 1))
+    draw(experiment, "control", 1000, 100)
+    draw(experiment, "treated", 1000, 130, value=2000)
+    one = lift(experiment, NOW)
+    assert one is not None
+    assert one.refusal is None
+    assert (one.control.converted, one.control.people, one.treated.converted, one.treated.people) == (
+        100,
+        1000,
+        130,
+        1000,
+    )
+    assert one.absolute is not None
+    assert one.absolute.value == pytest.approx(0.03)
+    assert one.absolute.interval == pytest.approx((0.0020023, 0.0580705), abs=1e-6)
+    assert one.absolute.p == pytest.approx(0.0354885, abs=1e-6)
+    assert one.relative is not None
+    assert (one.relative.value, one.relative.error) == pytest.approx((0.3, 0.1628496), abs=1e-6)
+    assert one.sequence is not None
+    assert one.sequence.interval[0] < 0 < one.sequence.interval[1]
+    assert one.extra_conversions is not None
+    assert one.extra_conversions[0] == pytest.approx(30)
+    assert one.revenue is not None
+    assert one.revenue.value == pytest.approx((130 * 2000 - 100 * 1000) / 1000)
+    assert (one.fit, one.days, one.suspicious) == (1.0, 10, False)
+
+
+def test_only_goals_after_being_assigned_and_within_the_window_count() -> None:
+    experiment = make_experiment(goal={"window_days": 5}, weights=(1, 1))
+    at = NOW - 10 * DAY
+    draw(experiment, "control", 10, 0)
+    people = draw(experiment, "treated", 10, 0)
+    for person, when in zip(people, (at - SECOND, at, at + 5 * DAY, at + 5 * DAY + SECOND), strict=False):
+        convert(person, when)
+    convert(people[5], at + DAY, name="Signed Up")
+    convert(people[2], at + DAY)  # a second order of one person: converted once, both are revenue
+    (one,) = lifts_of(experiment, NOW)
+    assert (one.treated.converted, one.treated.revenue.mean) == (2, 300)
+    assert lifts_of(experiment, NOW, window=6 * DAY)[0].treated.converted == 3
+
+
+def test_refunds_within_the_window_come_off_the_revenue() -> None:
+    experiment = make_experiment(goal={}, weights=(1, 1))
+    draw(experiment, "control", 10, 0)
+    people = draw(experiment, "treated", 10, 5)
+    convert(people[0], NOW - 8 * DAY, -400, name="Order Refunded")
+    (one,) = lifts_of(experiment, NOW)
+    assert (one.treated.converted, one.treated.revenue.mean) == (5, 460)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_goals_filter_is_asked_of_the_fact() -> None:
+    from segments.models import Event
+
+    experiment = make_experiment(goal={"filter": {"plan": ["pro", "max"], "from.app": True}}, weights=(1, 1))
+    draw(experiment, "control", 10, 0)
+    people = draw(experiment, "treated", 10, 0)
+    told: list[dict[str, Any]] = [
+        {"plan": "pro", "from": {"app": True}},
+        {"plan": "max", "from.app": True},
+        {"plan": "pro", "from": {"app": False}},
+        {"plan": "free", "from": {"app": True}},
+    ]
+    for person, properties in zip(people, told, strict=False):
+        say(person, "Order Completed", NOW - 9 * DAY, properties=properties)
+        fact = Event.objects.latest("pk")
+        Conversion.objects.create(key=f"f{fact.pk}", profile=person, fact=fact.pk, name=fact.name, at=fact.occurred_at)
+    assert lifts_of(experiment, NOW)[0].treated.converted == 2
+
+
+def test_people_of_the_universal_holdout_are_in_neither_arm() -> None:
+    experiment = make_experiment(goal={}, weights=(1, 1))
+    everyone = Experiment.objects.create(key="all", name="All", kind="universal", salt="u", started_at=NOW)
+    apart = Arm.objects.create(experiment=everyone, key="control", position=0, weight=0.05, control=True)
+    draw(experiment, "control", 10, 1)
+    people = draw(experiment, "treated", 10, 3)
+    Assignment.objects.create(experiment=everyone, profile=people[0], arm=apart, at=NOW)
+    (one,) = lifts_of(experiment, NOW)
+    assert (one.treated.people, one.treated.converted, one.control.people) == (9, 2, 10)
+
+
+def test_reached_counts_ghosts_that_would_have_been() -> None:
+    experiment = make_experiment(goal={}, weights=(1, 1))
+    held = draw(experiment, "control", 10, 0)
+    people = draw(experiment, "treated", 10, 0)
+    make_delivery(held[0], journey="back", ghost=True, state="skipped")
+    make_delivery(people[0], journey="back")
+    make_delivery(people[0], journey="back")
+    make_delivery(people[1], journey="other")
+    (one,) = lifts_of(experiment, NOW)
+    assert (one.control.reached, one.treated.reached) == (1, 1)
+
+
+@pytest.mark.parametrize(
+    ("control", "treated", "goal", "reason"),
+    [
+        (7, 70, {}, "An arm has fewer than 8 people."),
+        (200, 200, {}, "The arms' sizes do not fit"),
+        (20, 180, None, "The campaign has no goal"),
+        (0, 0, {}, "An arm has fewer than 8 people."),
+    ],
+)
+def test_what_is_not_known_is_not_shown(control: int, treated: int, goal: dict[str, Any] | None, reason: str) -> None:
+    experiment = make_experiment(goal=goal)
+    draw(experiment, "control", control, 1 if control else 0)
+    draw(experiment, "treated", treated, 5 if treated else 0)
+    (one,) = lifts_of(experiment, NOW)
+    assert one.refusal is not None
+    assert one.refusal[0].startswith(reason)
+    assert (one.absolute, one.relative, one.sequence, one.revenue) == (None, None, None, None)
+
+
+@pytest.mark.parametrize("converted", [(0, 0), (20, 180)])
+def test_nobody_or_everybody_converting_is_no_error(converted: tuple[int, int]) -> None:
+    experiment = make_experiment(goal={})
+    draw(experiment, "control", 20, converted[0])
+    draw(experiment, "treated", 180, converted[1])
+    (one,) = lifts_of(experiment, NOW)
+    assert one.absolute is not None
+    assert one.absolute.value == 0
+    assert (one.absolute.p, one.sequence, one.revenue) == (None, None, None)
+
+
+def test_an_experiment_with_one_arm_has_no_lift_yet() -> None:
+    row = Experiment.objects.create(key="x", name="X", kind="holdout", salt="x", started_at=NOW)
+    assert lift("x", NOW) is None
+    Arm.objects.create(experiment=row, key="control", position=0, weight=1, control=True)
+    assert lift(row, NOW) is None
+
+
+def test_the_report_of_all_holdouts(django_assert_max_num_queries: Any) -> None:
+    experiment = make_experiment(goal={})
+    draw(experiment, "control", 100, 2)
+    draw(experiment, "treated", 900, 45)
+    report = reports.get("holdout-lift")
+    with django_assert_max_num_queries(6):
+        table = report.run(read_params(report.Params, {}), NOW)
+    (row,) = table.rows
+    assert (row["journey"], row["treated"], row["held_out"]) == ("back", 900, 100)
+    assert (row["treated_share"], row["held_out_share"]) == (0.05, 0.02)
+    assert row["lift"] == pytest.approx(0.03)
+    assert row["extra_conversions"] == 27.0
+    assert row["srm"] == "1"
+    assert set(row) == {column.key for column in table.columns}
+    assert report.run(read_params(report.Params, {"journey": "none"}), NOW).rows == []
+
+
+def test_lift_stands_beside_its_campaign_in_the_utm_report() -> None:
+    experiment = make_experiment(goal={})
+    draw(experiment, "control", 100, 2)
+    (mei, *_) = draw(experiment, "treated", 900, 45)
+    make_delivery(mei)
+    report = reports.get("utm-conversions")
+    table = report.run(read_params(report.Params, {"by": "campaign"}), NOW)
+    row = table.rows[0]
+    assert row["campaign"] == "winback"
+    assert row["lift"] == pytest.approx(0.03)
+    assert row["lift_interval"][0] < 0.03 < row["lift_interval"][1]
+    assert "Lift of winback (holdout-back): 45 of 900 treated, 2 of 100 held out" in table.notes[-1][0]
+    assert [column.key for column in report.run(read_params(report.Params, {"by": "source"}), NOW).columns][-1] == (
+        "unsubscribes"
+    )
+
+
+def test_a_person_made_by_the_factory_is_drawn_like_any_other() -> None:
+    experiment = make_experiment(goal={}, weights=(1, 1))
+    mei = make_profile()
+    Assignment.objects.create(experiment=experiment, profile=mei, arm=experiment.arms.get(key="treated"), at=NOW)
+    (one,) = lifts_of(experiment, NOW)
+    assert (one.treated.people, one.still_open) == (1, 1)
