@@ -104,6 +104,7 @@ if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
     DATABASES["default"]["TEST"] = {"NAME": VAR / "test.sqlite3"}  # a file: threads must share it as processes do
 else:
     DATABASES["default"].setdefault("OPTIONS", {})["server_side_binding"] = True
+    DATABASES["default"]["OPTIONS"]["prepare_threshold"] = None if flag("DATABASE_POOLER") else 5
     DATABASES["default"]["CONN_MAX_AGE"] = 60
     DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
@@ -116,6 +117,7 @@ USE_TZ = True
 TIME_ZONE = "UTC"
 WORKSPACE_ZONE = text("WORKSPACE_ZONE", "UTC")
 CURRENCY = text("CURRENCY", "USD")
+EXCHANGE_RATES = dict(pair.split("=", 1) for pair in words("EXCHANGE_RATES", []) if "=" in pair)
 ATTRIBUTION_PATH = text("ATTRIBUTION_PATH", "all")
 
 BRAND_NAME = text("BRAND_NAME", "Perennial")
