@@ -1,0 +1,134 @@
+"""From bytes to calls without ever letting a hostile body near a recursion limit, a bomb or a database.
+
+A wrong row must fail alone, so what JSON itself allows but we do not (NaN, numbers beyond 64 bits, duplicate
+keys, broken UTF-8, absurd nesting) is read as a mark in its place; `check` then refuses the row that holds it.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import zlib
+from collections.abc import Sequence
+from itertools import accumulate
+from typing import Any
+
+from segments.ingest.limits import BODY_BYTES, DEPTH, INTEGER, BadBody
+
+ENVELOPE = 2  # a batch is an object that holds a list
+CUTTER = "987654321098765432109876543210"  # stands for what was nested too deep; no 64-bit integer
+_STRING = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"?', re.DOTALL)
+_TOKEN = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"?|[\[\]{}]', re.DOTALL)
+_STEP = {0x5B: 1, 0x7B: 1, 0x5D: -1, 0x7D: -1}
+_NOT_BRACKET = bytes(byte for byte in range(256) if byte not in _STEP)
+
+
+class Poison:
+    """A value that JSON can carry and we cannot; `code` says why."""
+
+    __slots__ = ("code",)
+
+    def __init__(self, code: str) -> None:
+        self.code = code
+
+
+def unpack(raw: bytes, *, limit: int = BODY_BYTES) -> bytes:
+    """The body itself, un-gzipped if it is gzip. Raises BadBody when it is broken or unpacks beyond `limit`."""
+    if raw[:2] != b"\x1f\x8b":
+        return _within(raw, limit)
+    parts, left = [], raw
+    size = 0
+    try:
+        while left:
+            unzip = zlib.decompressobj(wbits=31)
+            part = unzip.decompress(left, limit + 1 - size)
+            size += len(part)
+            if size > limit:
+                raise BadBody(413, "too_large", f"the body unpacks to more than {limit} bytes")
+            if not unzip.eof:
+                raise BadBody(400, "bad_gzip", "the gzip body is cut short")
+            parts.append(part)
+            left = unzip.unused_data.lstrip(b"\x00")
+    except zlib.error:
+        raise BadBody(400, "bad_gzip", "the body is not gzip, though it begins like it") from None
+    return b"".join(parts)
+
+
+def read_json(raw: bytes) -> Any:
+    """The JSON value of a body, with Poison where it holds what cannot be stored. Raises BadBody."""
+    raw = raw.removeprefix(b"\xef\xbb\xbf")
+    if not raw.strip():
+        raise BadBody(400, "empty_body", "the body is empty")
+    if depth_of(raw) > DEPTH + ENVELOPE:
+        raw = cut_deep(raw, DEPTH + ENVELOPE)
+    try:
+        return _DECODER.decode(raw.decode("utf-8", "surrogateescape"))
+    except (ValueError, RecursionError) as error:
+        raise BadBody(400, "not_json", f"the body is not JSON: {str(error)[:120]}") from None
+
+
+def depth_of(raw: bytes) -> int:
+    """How deep brackets nest outside strings: a scan that never recurses."""
+    brackets = _STRING.sub(b"", raw).translate(None, _NOT_BRACKET)
+    return max(accumulate(map(_STEP.__getitem__, brackets)), default=0)
+
+
+def cut_deep(raw: bytes, limit: int) -> bytes:
+    """The body with every value that nests deeper than `limit` replaced by a number that is refused later."""
+    kept, depth, start, cut = [], 0, 0, 0
+    for token in _TOKEN.finditer(raw):
+        step = _STEP.get(raw[token.start()], 0)
+        if step == 1:
+            depth += 1
+            if depth == limit + 1:
+                kept.append(raw[start : token.start()])
+                cut = 1
+        elif step == -1:
+            if depth == limit + 1:
+                kept.append(CUTTER.encode())
+                start, cut = token.end(), 0
+            depth -= 1
+    return b"".join(kept) if cut else b"".join(kept) + raw[start:]
+
+
+def calls_of(body: Any) -> Sequence[Any]:
+    """The items of a batch envelope. Raises BadBody when it is none."""
+    items = body.get("batch") if isinstance(body, dict) else None
+    if isinstance(body, Poison):
+        raise BadBody(400, body.code, "the envelope names a key twice")
+    if not isinstance(items, list):
+        raise BadBody(400, "no_batch", "a batch is an object with a list named 'batch'")
+    return items
+
+
+def _within(raw: bytes, limit: int) -> bytes:
+    if len(raw) > limit:
+        raise BadBody(413, "too_large", f"the body is larger than {limit} bytes")
+    return raw
+
+
+def _integer(text: str) -> int | Poison:
+    if text == CUTTER:
+        return Poison("too_deep")
+    if len(text) > 20:
+        return Poison("number_too_large")
+    value = int(text)
+    return value if -INTEGER <= value <= INTEGER else Poison("number_too_large")
+
+
+def _real(text: str) -> float | Poison:
+    value = float(text)
+    return value if -INTEGER < value < INTEGER else Poison("number_too_large")
+
+
+def _object(pairs: list[tuple[str, Any]]) -> Any:
+    found = dict(pairs)
+    return found if len(found) == len(pairs) else Poison("duplicate_key")
+
+
+_DECODER = json.JSONDecoder(
+    object_pairs_hook=_object,
+    parse_int=_integer,
+    parse_float=_real,
+    parse_constant=lambda _: Poison("not_a_number"),
+)

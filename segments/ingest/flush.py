@@ -1,0 +1,164 @@
+"""One batch of calls into the database: one transaction and a constant number of statements, whatever its size.
+
+Replays are known by their key and change nothing. A row that the database itself refuses is found by halving the
+batch and fails alone.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.db import DataError, IntegrityError, OperationalError, connection, transaction
+
+from common.faults import faultpoint
+from segments.bulk import given, update
+from segments.facts.append import append_facts
+from segments.facts.fact import NewFact
+from segments.ingest.call import Call
+from segments.ingest.change import Change
+from segments.ingest.limits import Refused
+from segments.ingest.orders import write_orders
+from segments.ingest.rejects import Reject
+from segments.ingest.resolve import Contended, People, Person, names_of
+from segments.ingest.schema import learn
+from segments.merge import Pair, merge_many
+from segments.models import Profile
+from segments.portrait import FIELDS, PORTRAIT, Portrait, blank_portrait, to_text
+
+log = logging.getLogger(__name__)
+TRIES = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Flushed:
+    """Indexes of the calls that were stored and of those known before, and the rows refused on the way."""
+
+    stored: frozenset[int]
+    known: frozenset[int]
+    rejects: tuple[Reject, ...]
+
+
+def flush_safely(calls: Sequence[Call], *, source: int, now: datetime) -> Flushed:
+    """Store a batch; when the database refuses it, halve it until the refused row stands alone."""
+    try:
+        return _persistently(calls, source=source, now=now)
+    except (DataError, IntegrityError, ValueError) as error:
+        if len(calls) == 1:
+            log.warning("ingest: the database refused a row of source %s: %s", source, type(error).__name__)
+            refused = Refused("unstorable", "", "the database refused this row")
+            return Flushed(frozenset(), frozenset(), (Reject(calls[0].index, calls[0].raw, refused),))
+    middle = len(calls) // 2
+    left = flush_safely(calls[:middle], source=source, now=now)
+    right = flush_safely(calls[middle:], source=source, now=now)
+    return Flushed(left.stored | right.stored, left.known | right.known, left.rejects + right.rejects)
+
+
+def _persistently(calls: Sequence[Call], *, source: int, now: datetime) -> Flushed:
+    """Do a batch again when another writer made the same person, or a deadlock was broken at our cost."""
+    for _ in range(TRIES - 1):
+        try:
+            with transaction.atomic():
+                return flush(calls, source=source, now=now)
+        except Contended:
+            continue
+        except OperationalError as error:
+            if connection.in_atomic_block or "deadlock" not in str(error):
+                raise
+    with transaction.atomic():
+        return flush(calls, source=source, now=now)
+
+
+def flush(calls: Sequence[Call], *, source: int, now: datetime) -> Flushed:
+    """Store a batch in the caller's transaction. Raises Contended when it must be done again."""
+    fresh, known = _without_known(calls, source)
+    people, spoken, rejects = _resolve(fresh)
+    changes = _gather(spoken, people)
+    drawn = {
+        person: changes[person].draw(blank_portrait(changes[person].first_seen))
+        for person in people.created
+        if person.into is None and person in changes
+    }
+    people.write(drawn, now=now)
+    pairs = [Pair(gone.id, into.root.id) for gone, into in people.merges]
+    merge_many(pairs, now=now, actor="ingest", reason="identify or alias by a trusted sender")
+    _change_known({person: change for person, change in changes.items() if person not in drawn})
+    new = append_facts([_fact(call, person.root, source) for call, person in spoken], now=now)
+    faultpoint("ingest.appended")
+    stored = [spoken[place] for place in new]
+    write_orders([(call, person.root.id) for call, person in stored], source=source)
+    learn([call.traits.rest for call, _ in stored if call.traits], now=now)
+    indexes = frozenset(call.index for call, _ in stored)
+    seen = frozenset(call.index for call, _ in spoken) - indexes
+    return Flushed(indexes, known | seen, tuple(rejects))
+
+
+def _without_known(calls: Sequence[Call], source: int) -> tuple[list[Call], frozenset[int]]:
+    """The calls whose key is new, first of each, and the indexes of all others."""
+    first: dict[str, Call] = {}
+    for call in calls:
+        first.setdefault(call.key, call)
+    if not first:
+        return [], frozenset()
+    keys, params = given((("key", "varchar"),), [(key,) for key in first])
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"SELECT segments_event.key FROM {keys} JOIN segments_event"
+            " ON segments_event.source_id = %s AND segments_event.key = given.key",
+            [*params, source],
+        )
+        there = {row[0] for row in cursor.fetchall()}
+    fresh = [call for key, call in first.items() if key not in there]
+    chosen = {call.index for call in fresh}
+    return fresh, frozenset(call.index for call in calls if call.index not in chosen)
+
+
+def _resolve(calls: Sequence[Call]) -> tuple[People, list[tuple[Call, Person]], list[Reject]]:
+    people = People({name for call in calls for name in names_of(call)})
+    spoken: list[tuple[Call, Person]] = []
+    rejects: list[Reject] = []
+    for call in calls:
+        try:
+            people.refuse_alias(call)
+            spoken.append((call, people.resolve(call)))
+        except Refused as refused:
+            rejects.append(Reject(call.index, call.raw, refused))
+    return people, spoken, rejects
+
+
+def _gather(spoken: Sequence[tuple[Call, Person]], people: People) -> dict[Person, Change]:
+    """What the batch says of each person, as they turn out at its end."""
+    changes: dict[Person, Change] = {}
+    for call, person in spoken:
+        root = person.root
+        change = changes.get(root)
+        if change is None:
+            change = changes[root] = Change.of(call)
+        change.hear(call, became_known=id(root) in people.became_known)
+    return changes
+
+
+def _change_known(changes: dict[Person, Change]) -> None:
+    """Bring people who were there before up to date: one locking read and one update, of those who differ."""
+    by_id = {person.id: change for person, change in changes.items()}
+    if not by_id:
+        return
+    rows = Profile.objects.filter(pk__in=sorted(by_id)).order_by("pk").select_for_update(no_key=True)
+    changed = []
+    for values in rows.values("pk", *FIELDS):
+        pk = values.pop("pk")
+        before = Portrait(**{**values, "traits": to_text(values["traits"])})
+        after = by_id[pk].draw(before)
+        if after != before:
+            changed.append((pk, *after))
+    if changed:
+        update("segments_profile", (("id", "bigint"), *PORTRAIT), changed)
+
+
+def _fact(call: Call, person: Person, source: int) -> NewFact:
+    return NewFact(
+        person.id, person.shard, call.name, call.occurred_at, call.key, source, kind=call.kind, value=call.value,
+        properties=call.properties, context=call.context, live=call.live, flags=call.flags[:40],
+    )  # fmt: skip

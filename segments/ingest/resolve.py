@@ -1,0 +1,202 @@
+"""Who a call speaks of: names resolved to people in the order of the calls, and new people written in sets.
+
+A user id is a known person. An anonymous id, an e-mail address or a phone number belongs to somebody who may yet
+turn out to be a known person: an identify or alias call of a trusted sender joins them. Two people with user ids
+are never joined here.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from django.db.models import Exists, OuterRef, Q
+
+from common.buckets import bucket_of, shard_of
+from segments.bulk import insert
+from segments.ingest.call import LINKING, Call
+from segments.ingest.limits import Refused
+from segments.models import Identity
+from segments.portrait import PORTRAIT, Portrait, blank_portrait
+
+USER, ANONYMOUS, EMAIL, PHONE = "user_id", "anonymous_id", "email", "phone"
+Name = tuple[str, str]
+IDENTITY = (("kind", "varchar"), ("value", "varchar"), ("profile_id", "bigint"), ("created_at", "timestamptz"))
+
+
+class Contended(Exception):
+    """Somebody else made the same person in the meantime: do the batch again."""
+
+
+@dataclass(eq=False, slots=True)
+class Person:
+    """Somebody in a batch. `id` is 0 until written; `known` has a user id; `into` is who it turned out to be."""
+
+    id: int = 0
+    public_id: uuid.UUID = field(default_factory=uuid.uuid4)
+    shard: int = -1
+    known: bool = False
+    into: Person | None = None
+
+    @property
+    def root(self) -> Person:
+        person = self
+        while person.into is not None:
+            person = person.into
+        return person
+
+
+class People:
+    """The people whom the calls of one batch name. `resolve` the calls in order, then `write` what is new."""
+
+    def __init__(self, names: Iterable[Name]) -> None:
+        self._named = read_names(names)
+        self._attached: list[tuple[Name, Person]] = []
+        self.created: list[Person] = []
+        self.merges: list[tuple[Person, Person]] = []
+        self.became_known: set[int] = set()
+
+    def resolve(self, call: Call) -> Person:
+        """The person of a call; new names are attached and merges noted. Raises Refused for a forbidden alias."""
+        linking = call.kind in LINKING
+        if not call.user_id:
+            person = self._unknown_person(call)
+        else:
+            person = self._known_person(call, linking)
+            if linking:
+                for name in _unproven(call):
+                    self._link(name, person)
+        if linking:
+            for name in ((EMAIL, call.email), (PHONE, call.phone)):
+                if name[1] and name not in self._named:
+                    self._attach(name, person)
+        return person
+
+    def write(self, portraits: Mapping[Person, Portrait], *, now: datetime) -> None:
+        """Insert the new people as drawn (or blank) and the new names. Raises Contended."""
+        fresh = [person for person in self.created if person.into is None]
+        if fresh:
+            blank = blank_portrait(now)
+            rows = [
+                (person.public_id, _shard(person), bucket_of(person.public_id), False, *portraits.get(person, blank))
+                for person in fresh
+            ]
+            found = insert("segments_profile", (*PROFILE, *PORTRAIT), rows, returning="id, public_id")
+            ids = {_uuid(public_id): pk for pk, public_id in found}
+            for person in fresh:
+                person.id = ids[person.public_id]
+        names = sorted((name, person.root.id) for name, person in self._attached)
+        if names:
+            given = [(kind, value, pk, now) for (kind, value), pk in names]
+            done = insert("segments_identity", IDENTITY, given, conflict="(kind, value) DO NOTHING", returning="id")
+            if len(done) < len(names):
+                raise Contended
+
+    def _of(self, name: Name) -> Person | None:
+        person = self._named.get(name)
+        return person.root if person else None
+
+    def _new(self) -> Person:
+        person = Person()
+        self.created.append(person)
+        return person
+
+    def _attach(self, name: Name, person: Person) -> None:
+        self._named[name] = person
+        self._attached.append((name, person))
+
+    def _unknown_person(self, call: Call) -> Person:
+        """The person of a call without a user id, by the first name it has."""
+        name = next(name for name in names_of(call) if name[1])
+        person = self._of(name)
+        if person is None:
+            person = self._new()
+            self._attach(name, person)
+        return person
+
+    def _known_person(self, call: Call, linking: bool) -> Person:
+        """The person of a user id; a new user id adopts the sender's own unknown person, if the call may link."""
+        name = (USER, call.user_id)
+        person = self._of(name)
+        if person is None:
+            others = [self._of(other) for other in _unproven(call)] if linking else []
+            person = next((other for other in others if other and not other.known), None) or self._new()
+            self._attach(name, person)
+            person.known = True
+            self.became_known.add(id(person))
+        return person
+
+    def _link(self, name: Name, person: Person) -> None:
+        """Give the name to the person: attach a new one, merge an unknown holder, leave a known holder alone."""
+        holder = self._of(name)
+        if holder is None:
+            if name[0] == ANONYMOUS:
+                self._attach(name, person)
+        elif holder is not person and not holder.known:
+            holder.into = person
+            if holder.id:
+                self.merges.append((holder, person))
+
+    def refuse_alias(self, call: Call) -> None:
+        """Raises Refused when an alias would join two known people."""
+        if call.kind != "alias":
+            return
+        holder, person = self._of(_previous(call, self._named)), self._of((USER, call.user_id))
+        if holder is not None and holder is not person and holder.known:
+            raise Refused("known_person", "previousId", "the previous id is a known person; two never become one here")
+
+
+PROFILE = (("public_id", "uuid"), ("shard", "smallint"), ("bucket", "smallint"), ("no_profiling", "boolean"))
+
+
+def names_of(call: Call) -> list[Name]:
+    """Every name by which the call may find its person, strongest first; some with an empty value."""
+    return [
+        (USER, call.user_id), (ANONYMOUS, call.anonymous_id), (ANONYMOUS, call.previous_id),
+        (USER, call.previous_id), (EMAIL, call.email), (PHONE, call.phone),
+    ]  # fmt: skip
+
+
+def read_names(names: Iterable[Name]) -> dict[Name, Person]:
+    """The people who hold these names, in one query; names nobody holds are missing."""
+    kinds: dict[str, set[str]] = {}
+    for kind, value in names:
+        if value:
+            kinds.setdefault(kind, set()).add(value)
+    if not kinds:
+        return {}
+    wanted = Q()
+    for kind, values in sorted(kinds.items()):
+        wanted |= Q(kind=kind, value__in=sorted(values))
+    users = Identity.objects.filter(profile=OuterRef("profile"), kind=USER)
+    rows = Identity.objects.filter(wanted).annotate(known=Exists(users))
+    people: dict[int, Person] = {}
+    found: dict[Name, Person] = {}
+    for kind, value, pk, public_id, shard, known in rows.values_list(
+        "kind", "value", "profile_id", "profile__public_id", "profile__shard", "known"
+    ):
+        person = people.setdefault(pk, Person(pk, public_id, shard, known))
+        found[kind, value] = person
+    return found
+
+
+def _unproven(call: Call) -> list[Name]:
+    """Names that an identify or alias call says are the same person."""
+    names = [(ANONYMOUS, call.anonymous_id), (ANONYMOUS, call.previous_id), (EMAIL, call.email), (PHONE, call.phone)]
+    return [name for name in names if name[1]]
+
+
+def _previous(call: Call, named: dict[Name, Person]) -> Name:
+    name = (ANONYMOUS, call.previous_id)
+    return name if name in named else (USER, call.previous_id)
+
+
+def _shard(person: Person) -> int:
+    person.shard = shard_of(person.public_id)
+    return person.shard
+
+
+def _uuid(value: object) -> uuid.UUID:
+    return value if isinstance(value, uuid.UUID) else uuid.UUID(str(value))
