@@ -6,7 +6,7 @@ import time
 
 from celery import shared_task
 
-from campaigns import engine
+from campaigns import engine, touches
 from campaigns import react as reacting
 from campaigns import schedule as scheduling
 from common import clock
@@ -41,3 +41,16 @@ def schedule() -> dict[str, int]:
     """Open the slots that are due, and let people in."""
     until = time.monotonic() + BUDGET
     return scheduling.run_schedules(clock.now(), go_on=lambda: time.monotonic() < until)
+
+
+@shared_task
+def credit() -> dict[str, int]:
+    """Read touches and conversions from the new facts of every shard, and credit what they bear on."""
+    until, facts = time.monotonic() + BUDGET, 0
+    for shard in range(SHARDS):
+        while time.monotonic() < until:
+            read = touches.touch_shard(shard, clock.now())
+            facts += read
+            if read < touches.BATCH:
+                break
+    return {"facts": facts}

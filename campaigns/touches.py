@@ -10,30 +10,27 @@ import re
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Any
-from urllib.parse import parse_qsl, urlsplit
 from uuid import UUID
 
 from campaigns.conversions import store_conversions
 from campaigns.credit import LONGEST, REVERSALS, GoalRule, read_goals, recredit
 from campaigns.models import Conversion, Touch
-from common.text import utm_value
 from messaging.models import Delivery
 from segments.facts.fact import Fact
 from segments.facts.names import MESSAGE_CLICKED, PAGE
 from segments.facts.read import process_shard
+from segments.ingest.utm import read_utm
 from segments.models import Profile
 
 READER = "touches"
+BATCH = 500
 SAME_VISIT = timedelta(minutes=30)
-PARTS = ("source", "medium", "campaign", "content", "term", "id")
-PREFIXES = ("utm_", "mtm_", "pk_")  # Matomo writes mtm_ and pk_
 EMAIL = frozenset(["email", "e-mail", "e_mail", "e mail"])
 Utm = dict[str, str]
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
-def touch_shard(shard: int, now: datetime, *, limit: int = 500) -> int:
+def touch_shard(shard: int, now: datetime, *, limit: int = BATCH) -> int:
     """Take in one page of one shard's facts: touches, conversions and their credit; returns how many facts."""
     goals = read_goals()
     names = {MESSAGE_CLICKED, PAGE, *REVERSALS, *(goal.fact for goal in goals)}
@@ -126,36 +123,6 @@ def conversions_after(touched: Iterable[tuple[int, datetime]]) -> list[int]:
     ]
 
 
-def utm_in(url: object) -> Utm:
-    """The campaign parameters of an address's query by short name ("source" …), normalised; {} without any."""
-    if not isinstance(url, str):
-        return {}
-    try:
-        query = parse_qsl(urlsplit(url).query, max_num_fields=200)
-    except ValueError:
-        return {}
-    given = {name.lower(): value for name, value in query}
-    return _clean({part: _first(given, [prefix + part for prefix in PREFIXES]) for part in PARTS})
-
-
-def utm_of(values: Mapping[str, Any]) -> Utm:
-    """Campaign parameters of a mapping with keys "source" or "utm_source" (and "name" for the campaign)."""
-    given = {str(name).lower(): value for name, value in values.items()}
-    found = {part: _first(given, [f"utm_{part}", part]) for part in PARTS}
-    found["campaign"] = found["campaign"] or _first(given, ["name"])
-    return _clean(found)
-
-
-def _first(given: Mapping[str, Any], names: Iterable[str]) -> str:
-    return next((str(given[name]) for name in names if isinstance(given.get(name), str | int)), "")
-
-
-def _clean(values: Mapping[str, str]) -> Utm:
-    """Values as we store them; without source, medium and campaign there is no UTM at all."""
-    found = {part: utm_value(value)[:100] for part, value in values.items() if value}
-    return found if found.keys() & {"source", "medium", "campaign"} else {}
-
-
 def channel_of(utm: Utm) -> str:
     """The channel that source and medium speak of, after GA4's default channel groups."""
     source, medium = utm.get("source", ""), utm.get("medium", "")
@@ -172,12 +139,7 @@ def channel_of(utm: Utm) -> str:
 
 def _visit(fact: Fact) -> Touch | None:
     """The touch of a page fact whose address or context carries UTM."""
-    page = fact.context.get("page")
-    campaign = fact.context.get("campaign")
-    urls = [fact.properties.get("url"), fact.properties.get("$current_url")]
-    urls += [page.get("url"), page.get("search")] if isinstance(page, Mapping) else []
-    utm = next((found for found in map(utm_in, urls) if found), {})
-    utm = utm or (utm_of(campaign) if isinstance(campaign, Mapping) else {})
+    utm = read_utm(fact.properties, fact.context)
     return _touch(fact, Touch.Kind.VISIT, channel_of(utm), utm) if utm else None
 
 
@@ -186,11 +148,11 @@ def _clicks(facts: Sequence[Fact]) -> Iterable[Touch]:
     known = _deliveries([fact.properties.get("delivery") for fact in facts])
     for fact in facts:
         delivery = known.get(str(fact.properties.get("delivery")))
+        utm = read_utm({"url": fact.properties.get("url")}, {})
         if delivery is None:
-            utm = utm_in(fact.properties.get("url"))
             yield _touch(fact, Touch.Kind.CLICK, channel_of(utm), utm)
         elif not delivery.ghost:
-            utm = utm_in(fact.properties.get("url")) or utm_of(delivery.utm)
+            utm = utm or read_utm(delivery.utm, {})
             yield _touch(fact, Touch.Kind.CLICK, delivery.channel, utm, delivery=delivery.pk)
 
 
