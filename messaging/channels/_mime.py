@@ -37,8 +37,8 @@ def check_value(name: str, value: str) -> None:
 
 
 def check_address(value: str) -> None:
-    """Refuse all but one bare mailbox. Raises BadHeader."""
-    if len(value) > 254 or not _ADDRESS.fullmatch(value):
+    """Refuse all but one bare mailbox in ASCII (SMTPUTF8 is not spoken). Raises BadHeader."""
+    if len(value) > 254 or not value.isascii() or not _ADDRESS.fullmatch(value):
         raise BadHeader("not a single mailbox")
 
 
@@ -117,7 +117,8 @@ def date(at: datetime) -> str:
 
 def body(text: str, *, eight_bit: bool) -> tuple[bytes, bytes]:
     """The transfer encoding and the octets of one part, ending in CRLF."""
-    octets = _EOL.sub(b"\r\n", text.encode("utf-8", "replace"))
+    octets = text.encode("utf-8", "replace")
+    octets = _EOL.sub(b"\r\n", octets) if b"\r" in octets else octets.replace(b"\n", b"\r\n")
     if eight_bit or octets.isascii():
         lines = octets.split(b"\r\n")
         if max(map(len, lines)) <= LINE and b"\x00" not in octets:

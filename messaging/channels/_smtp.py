@@ -55,8 +55,8 @@ class Wire:
         self._broken = False
         self._smtp = _open(sender)
         self._eight_bit = self._smtp.has_extn("8bitmime")
-        self._options = ["BODY=8BITMIME"] if self._eight_bit else []
-        self._from = sender.settings.get("envelope_from") or _bare(sender.sender)
+        envelope = sender.settings.get("envelope_from") or _bare(sender.sender)
+        self._mail = f"FROM:<{envelope}>" + (" BODY=8BITMIME" if self._eight_bit else "")
         self._used = time.monotonic()
 
     def is_usable(self) -> bool:
@@ -92,15 +92,15 @@ class Wire:
     def _envelope(self, to: str) -> Answer | None:
         """MAIL, RCPT and the DATA command; an answer when one of them is refused."""
         steps = (
-            ("MAIL", lambda: self._smtp.mail(self._from, self._options), 250),
-            ("", lambda: self._smtp.rcpt(to), 250),
-            ("DATA", lambda: self._smtp.docmd("DATA"), 354),
+            ("MAIL", "MAIL", self._mail, 250),
+            ("", "RCPT", f"TO:<{to}>", 250),
+            ("DATA", "DATA", "", 354),
         )
-        for command, step, wanted in steps:
-            if command == "DATA":
+        for command, verb, argument, wanted in steps:
+            if verb == "DATA":
                 faultpoint("before_data")
             try:
-                code, text = step()
+                code, text = self._smtp.docmd(verb, argument)
             except (smtplib.SMTPException, OSError, UnicodeError) as error:
                 self._broken = True
                 return Answer(Outcome.TRANSIENT, f"{command} {type(error).__name__}".strip())

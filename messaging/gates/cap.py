@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from functools import lru_cache
 from typing import Any, ClassVar
 
 from django.conf import settings
@@ -96,6 +97,7 @@ def _verdict(rules: Policy, reason: str, until: datetime) -> Verdict:
     return Verdict(Ruling.HOLD, reason, until)
 
 
+@lru_cache(maxsize=1024)
 def _period(period: str, zone_name: str, now: datetime) -> tuple[datetime, datetime]:
     """The calendar period of `now` in a zone: its first instant and the first of the next one."""
     tz = zone(zone_name)
