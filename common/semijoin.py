@@ -26,14 +26,14 @@ class _Test(Expression):
 
 
 class _InRows(_Test):
-    """`pk` is among the ids of a subquery.
+    """A column is among the ids of a subquery.
 
     PostgreSQL makes a semi- or anti-join of EXISTS, also under NOT, while `NOT IN` over a large set is run again
     for every row; SQLite builds the set of IN once, while a correlated EXISTS is probed for every row.
     """
 
-    def __init__(self, rows: QuerySet[Any, Any]) -> None:
-        super().__init__(F("pk"), Subquery(rows))
+    def __init__(self, column: str, rows: QuerySet[Any, Any]) -> None:
+        super().__init__(F(column), Subquery(rows))
 
     def as_sql(self, compiler: Any, connection: Any) -> tuple[str, Any]:
         person, rows, params = self._parts(compiler)
@@ -104,16 +104,19 @@ def everybody() -> Q:
 Ids = Collection[int] | None
 
 
-def has(rows: QuerySet[Any, Any], ids: Ids, *, by: str = "profile_id") -> Q:
-    """The object has at least one of the rows, which point to it by `by`. `ids` names the objects that the
-    question is about (None: all), so that the rows of others are not looked at; it does not change an answer."""
-    return Q(_InRows(_about(rows, ids, by).order_by().values(by)))
+def has(rows: QuerySet[Any, Any], ids: Ids, *, by: str = "profile_id", on: str = "pk") -> Q:
+    """The object, by its column `on`, has at least one of the rows, which point to it by `by`.
+
+    `ids` names the objects that the question is about (None: all), so that the rows of others are not looked at;
+    it does not change an answer.
+    """
+    return Q(_InRows(on, _about(rows, ids, by).order_by().values(by)))
 
 
 def has_grouped(rows: QuerySet[Any, Any], ids: Ids, *, test: Q, by: str = "profile_id", **sums: Any) -> Q:
     """The aggregates `sums` over the object's rows pass `test`; an object without rows never passes."""
     grouped = _about(rows, ids, by).order_by().values(by).annotate(**sums).filter(test)
-    return Q(_InRows(grouped.values(by)))
+    return Q(_InRows("pk", grouped.values(by)))
 
 
 def _about(rows: QuerySet[Any, Any], ids: Ids, by: str) -> QuerySet[Any, Any]:

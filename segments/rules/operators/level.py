@@ -13,7 +13,7 @@ from common.text import say
 from segments.facts.names import LEVEL_REACHED, POINTS_CHANGED
 from segments.models import Level as Levels
 from segments.models import Wallet
-from segments.rules.operators import At, Operator, Reads, operators
+from segments.rules.operators import At, Drift, Operator, Reads, operators
 from segments.rules.operators._words import Text
 
 
@@ -25,7 +25,7 @@ class LevelParams(Params):
 
 @operators.register("level")
 class Level(Operator[LevelParams]):
-    """The level that the points ledger last gave."""
+    """The level that the points ledger last gave; one lost at the end of a term is noticed once a day."""
 
     key = "level"
     family = "growth"
@@ -39,7 +39,7 @@ class Level(Operator[LevelParams]):
         return say(f"has the level {names}", f"等级为 {names}", language)
 
     def reads(self, params: LevelParams) -> Reads:
-        return Reads(facts=frozenset({LEVEL_REACHED, POINTS_CHANGED}))
+        return Reads(facts=frozenset({LEVEL_REACHED, POINTS_CHANGED}), drift=Drift.DAILY)
 
     def check(self, params: LevelParams) -> list[str]:
         known = set(Levels.objects.filter(key__in=params.levels).values_list("key", flat=True))

@@ -1,0 +1,7 @@
+"""Keeping memberships true: only people who may have changed are looked at, and only differences are written."""
+
+from __future__ import annotations
+
+from segments.refresh.run import Refreshed, cancel_run, change_rule, refresh_due, refresh_segment
+
+__all__ = ["Refreshed", "cancel_run", "change_rule", "refresh_due", "refresh_segment"]

@@ -1,0 +1,98 @@
+"""Who may have changed sides since a segment was last refreshed: by a fact, or by time alone.
+
+A windowed question flips without any news when a fact leaves the window at its lower edge, or when a fact dated
+ahead comes due at the upper one. Between two refreshes at `lo` and `hi` (in either order of the clock) these are
+the people with a fact in (lo - w, hi - w] or in (lo, hi].
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.db.models import Case, IntegerField, Max, QuerySet, Value, When
+
+from common.buckets import SHARDS
+from common.semijoin import among
+from segments.facts.fact import Position
+from segments.facts.names import CORRECTED, ERASED, IDENTIFY, MERGED, SEGMENT_ENTERED, SEGMENT_LEFT
+from segments.facts.read import after
+from segments.models import Event, Profile
+from segments.rules.operators import Reads
+
+ALWAYS = frozenset({MERGED, ERASED, CORRECTED})
+SHARE = 0.05
+FEW = 1000
+ANY = "*"
+Names = frozenset[str] | None  # None: any name
+
+
+@dataclass(frozen=True)
+class Since:
+    """The stretch of log and time that a refresh catches up with: (cursor, upto] and from `last` to `now`."""
+
+    cursor: Position
+    upto: Position
+    last: datetime
+    now: datetime
+
+
+def names_read(reads: Reads) -> Names:
+    """The facts whose arrival may flip the rule; None when any may."""
+    if ANY in reads.facts:
+        return None
+    names = reads.facts | ALWAYS
+    names |= {IDENTIFY} if reads.traits else frozenset()
+    return names | ({SEGMENT_ENTERED, SEGMENT_LEFT} if reads.segments else frozenset())
+
+
+def most_candidates() -> int:
+    """Above this number a full pass is cheaper: a twentieth of the people, and at least a thousand."""
+    last = Profile.objects.order_by("-pk").values_list("pk", flat=True).first() or 0
+    return max(FEW, int(last * SHARE))
+
+
+def find_candidates(reads: Reads, since: Since, *, most: int) -> set[int] | None:
+    """Ids of all who may have changed sides; None when they are more than `most`."""
+    found: set[int] = set()
+    for rows in (changed(names_read(reads), since), *crossing(reads, since)):
+        found.update(rows.values_list("profile_id", flat=True).distinct()[: most + 1])
+        if len(found) > most:
+            return None
+    return found
+
+
+def changed(names: Names, since: Since) -> QuerySet[Event]:
+    """New facts that the rule reads."""
+    rows = after(since.cursor, since.upto).filter(shard__in=range(SHARDS)).order_by()
+    return rows if names is None else rows.filter(name__in=sorted(names))
+
+
+def crossing(reads: Reads, since: Since) -> list[QuerySet[Event]]:
+    """Facts that crossed an edge of a window while time went from `last` to `now`."""
+    lo, hi = min(since.last, since.now), max(since.last, since.now)
+    if lo == hi:
+        return []
+    spans = {(lo - edge.width, hi - edge.width, edge.facts) for edge in reads.windows}
+    spans |= {(lo, hi, edge.facts) for edge in reads.windows}
+    rows = [(Event.objects.filter(occurred_at__gt=low, occurred_at__lte=high), names) for low, high, names in spans]
+    return [found.filter(name__in=sorted(names)) if names else found for found, names in rows]
+
+
+@dataclass(frozen=True)
+class Cause:
+    """What the facts behind a change say: whether it may trigger, and how long the chain is already."""
+
+    live: bool = True
+    depth: int = 0
+
+
+def causes(names: Names, since: Since, ids: Iterable[int]) -> dict[int, Cause]:
+    """For each person with new facts that the rule reads: history alone may not trigger. Others moved by time."""
+    live = Case(When(live=True, then=Value(1)), default=Value(0), output_field=IntegerField())
+    rows = after(since.cursor, since.upto).filter(among("profile_id", list(ids))).order_by()
+    if names is not None:
+        rows = rows.filter(name__in=sorted(names))
+    told = rows.values("profile_id").annotate(any_live=Max(live), chain=Max("depth"))
+    return {row["profile_id"]: Cause(bool(row["any_live"]), row["chain"]) for row in told}

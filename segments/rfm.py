@@ -1,0 +1,179 @@
+"""Recency, frequency and money: scores from 1 to 5 by frozen edges, eleven cells, eight Chinese octants.
+
+Edges are type-7 quantiles of the values themselves (Hyndman and Fan, 1996), so equal people score equal, which
+ranking by tiles does not give; see docs/rfm.md.
+"""
+
+from __future__ import annotations
+
+from array import array
+from bisect import bisect_left
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+from django.db.models import Count, Max, QuerySet, Sum
+
+from common.periods import local_date, start_of_day
+from segments.lifecycle import Rhythm, rhythm_of
+from segments.models import Order, RfmEdges
+
+WINDOW_DAYS = 365
+FRACTIONS = (0.2, 0.4, 0.6, 0.8)
+CHUNK = 5000
+
+_CELLS = {
+    "champions": ("54", "55"),
+    "loyal": ("34", "35", "44", "45"),
+    "potential_loyalist": ("42", "43", "52", "53"),
+    "new": ("51",),
+    "promising": ("41",),
+    "need_attention": ("33",),
+    "about_to_sleep": ("31", "32"),
+    "at_risk": ("13", "14", "23", "24"),
+    "cant_lose": ("15", "25"),
+    "hibernating": ("12", "21", "22"),
+    "lost": ("11",),
+}
+CELL_OF = {grid: cell for cell, grids in _CELLS.items() for grid in grids}
+_OCTANTS = {
+    (True, True): "value", (True, False): "growth", (False, True): "keep", (False, False): "win_back",
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Edges:
+    """Frozen cut points, four each and ascending: days, orders, minor units; `means` are the octants' thresholds."""
+
+    recency: Sequence[float] = ()
+    frequency: Sequence[float] = ()
+    monetary: Sequence[float] = ()
+    means: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    money: str = "sum"
+    window_days: int = WINDOW_DAYS
+    pk: int | None = None
+    rhythm: Rhythm = field(default_factory=Rhythm)
+
+
+@dataclass(frozen=True)
+class Scored:
+    """One person's RFM: None and "" for somebody without an order in the window."""
+
+    r: int | None = None
+    f: int | None = None
+    m: int | None = None
+    cell: str = ""
+    octant: str = ""
+
+
+def score(value: float, edges: Sequence[float]) -> int:
+    """1 + the number of edges below the value: equal values always score equal."""
+    return 1 + bisect_left(edges, value)
+
+
+def score_person(recency: int, frequency: int, money: float, edges: Edges) -> Scored:
+    """Scores, cell and octant of (whole days since the last order, orders, net minor units)."""
+    if not edges.recency:
+        return Scored()
+    r = 6 - score(recency, edges.recency)
+    f, m = score(frequency, edges.frequency), score(money, edges.monetary)
+    return Scored(r, f, m, CELL_OF[f"{r}{f}"], octant_of(recency, frequency, money, edges.means))
+
+
+def octant_of(recency: float, frequency: float, money: float, thresholds: tuple[float, float, float]) -> str:
+    """One of eight: near or far, often or seldom, and much (key_…) or little (common_…) against thresholds."""
+    near, often, much = recency <= thresholds[0], frequency > thresholds[1], money > thresholds[2]
+    return f"{'key' if much else 'common'}_{_OCTANTS[near, often]}"
+
+
+def next_day(last: date, first_in_window: date, edges: Edges, *, today: date) -> date:
+    """The first day after `today` on which silence alone can change the scores."""
+    days = [first_in_window + timedelta(days=edges.window_days)]
+    days += [last + timedelta(days=int(limit) + 1) for limit in (*edges.recency, edges.means[0])]
+    return min(day for day in days if day > today)
+
+
+def quantiles(values: Sequence[float], fractions: Sequence[float] = FRACTIONS) -> list[float]:
+    """Type-7 quantiles (numpy's "linear"); nothing of nothing."""
+    import numpy as np
+
+    if not len(values):
+        return []
+    return [float(edge) for edge in np.quantile(np.asarray(values, dtype=float), fractions, method="linear")]
+
+
+def latest_edges() -> Edges | None:
+    """The edges in force, or None before the first run."""
+    row = RfmEdges.objects.order_by("-computed_at", "-pk").first()
+    return None if row is None else _read(row)
+
+
+def compute_edges(now: datetime, *, zone: ZoneInfo) -> Edges:
+    """Freeze new edges from everyone's orders of the window up to `now`, and the population's usual gaps.
+
+    People whose net is not above 0 are left out. Edges that an operator set (mode "fixed") are kept.
+    """
+    last = RfmEdges.objects.order_by("-computed_at", "-pk").first()
+    money, width = (last.money, last.window_days) if last else ("sum", WINDOW_DAYS)
+    recency, frequency, amounts = _population(now, zone=zone, money=money, window_days=width)
+    row = RfmEdges(computed_at=now, window_days=width, money=money, population=len(recency))
+    if last and last.mode == "fixed":
+        row.mode, row.recency, row.frequency, row.monetary = "fixed", last.recency, last.frequency, last.monetary
+    else:
+        row.recency, row.frequency, row.monetary = quantiles(recency), quantiles(frequency), quantiles(amounts)
+    count = len(recency) or 1
+    row.means = dict(zip(("recency", "frequency", "monetary"), (sum(v) / count for v in (recency, frequency, amounts)),
+                         strict=True))  # fmt: skip
+    row.gaps = rhythm_of(*count_gaps(now, zone=zone)).as_json()
+    row.save()
+    return _read(row)
+
+
+def buyers(now: datetime, *, zone: ZoneInfo, window_days: int = WINDOW_DAYS) -> QuerySet[Order]:
+    """Standing orders whose local day lies in the window that ends today."""
+    first = local_date(now, zone) - timedelta(days=window_days - 1)
+    standing = Order.objects.filter(state__in=[Order.State.PLACED, Order.State.PAID])
+    return standing.filter(placed_at__gte=start_of_day(first, zone), placed_at__lte=now)
+
+
+def _population(
+    now: datetime, *, zone: ZoneInfo, money: str, window_days: int
+) -> tuple[array[int], array[int], array[float]]:
+    """R, F and M of everyone with a positive net in the window, as flat arrays from one grouped query."""
+    today = local_date(now, zone)
+    rows = buyers(now, zone=zone, window_days=window_days).order_by().values("profile_id")
+    rows = rows.annotate(last=Max("placed_at"), orders=Count("pk"), net=Sum("net_reporting")).filter(net__gt=0)
+    recency, frequency, amounts = array("q"), array("q"), array("d")
+    for last, orders, net in rows.values_list("last", "orders", "net").iterator(chunk_size=CHUNK):
+        recency.append((today - local_date(last, zone)).days)
+        frequency.append(orders)
+        amounts.append(net / orders if money == "mean" else net)
+    return recency, frequency, amounts
+
+
+def count_gaps(now: datetime, *, zone: ZoneInfo) -> tuple[Counter[int], Counter[int]]:
+    """How often each number of days lay between two order days of a person: all gaps, and first to second."""
+    standing = Order.objects.filter(state__in=[Order.State.PLACED, Order.State.PAID], placed_at__lte=now)
+    rows = standing.order_by("profile_id", "placed_at").values_list("profile_id", "placed_at")
+    every, first = Counter[int](), Counter[int]()
+    person, day, seen = None, date.min, 0
+    for profile, placed_at in rows.iterator(chunk_size=CHUNK):
+        at = local_date(placed_at, zone)
+        if profile != person:
+            person, seen = profile, 1
+        elif at != day:
+            every[(at - day).days] += 1
+            if seen == 1:
+                first[(at - day).days] += 1
+            seen += 1
+        day = at
+    return every, first
+
+
+def _read(row: RfmEdges) -> Edges:
+    means = (row.means.get("recency", 0.0), row.means.get("frequency", 0.0), row.means.get("monetary", 0.0))
+    return Edges(
+        row.recency, row.frequency, row.monetary, means, row.money, row.window_days, row.pk, Rhythm.read(row.gaps)
+    )

@@ -1,0 +1,320 @@
+"""One row of scores per person, kept for those who changed and for those whose silence passed a boundary."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from django.conf import settings
+from django.db import connection, transaction
+
+from common.buckets import SHARDS
+from common.periods import local_date, start_of_day, zone
+from common.semijoin import among
+from segments.facts import names
+from segments.facts.append import append_facts, engine_source
+from segments.facts.fact import Fact, NewFact
+from segments.facts.read import process_shard
+from segments.lifecycle import Standing, settle
+from segments.models import Cursor, Event, Order, Profile, RfmEdges, Scores, StageChange
+from segments.models.known import Stage
+from segments.rfm import Edges, Scored, compute_edges, latest_edges, next_day, score_person
+
+READER = "scores"
+PASS = "scores:everyone"
+PAGE = 4000
+BATCH = 500
+ROUNDS = 40
+SMALL = 1000
+ORDER_FACTS = frozenset({names.ORDER_COMPLETED, names.ORDER_REFUNDED, names.ORDER_CANCELLED})
+READ = ORDER_FACTS | {names.IDENTIFY, names.MERGED, names.CORRECTED}
+FIELDS = (
+    "r", "f", "m", "cell", "octant", "orders", "spent", "first_order_at", "last_order_at", "orders_ever", "spent_ever",
+    "gap_days", "stage", "stage_since", "stage_next", "stage_next_since", "won_back_until", "next_change_at",
+)  # fmt: skip
+RFM = ("r", "f", "m", "cell", "octant")
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Bought:
+    """One standing order: when, and its net in minor units of the reporting currency (0 where no rate is known)."""
+
+    at: datetime
+    net: int
+
+
+@dataclass(frozen=True)
+class Reason:
+    """Why people are scored now: ids with new facts, and whether any of those may trigger; how deep the chain is."""
+
+    live: Mapping[int, bool] = field(default_factory=dict)
+    depth: Mapping[int, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Move:
+    """One person's row as it was (None: never scored) and as it is now; `why` is the sentence for the stage."""
+
+    profile: int
+    shard: int
+    old: Row | None
+    row: Row
+    why: str
+
+    def was(self, name: str) -> Any:
+        return self.old[name] if self.old else "" if name in ("cell", "octant", "stage") else None
+
+
+def score_changed(now: datetime) -> dict[str, int]:
+    """One look: new edges when a local day has begun, then everyone's pass, new facts, and silences come due.
+
+    Bounded; what is left is done at the next look. Returns how many rows each part wrote.
+    """
+    edges = _edges_in_force(now)
+    done = {"everyone": 0, "facts": 0, "silence": 0}
+    for _ in range(ROUNDS):
+        wrote = _next_of_everyone(edges, now)
+        if wrote is None:
+            break
+        done["everyone"] += wrote
+    for shard in range(SHARDS):
+        done["facts"] += score_shard(shard, now, edges=edges)
+    for _ in range(ROUNDS):
+        wrote = _next_of_silent(edges, now)
+        if wrote is None:
+            break
+        done["silence"] += wrote
+    return done
+
+
+def score_all(now: datetime) -> int:
+    """New edges, then everyone with an order, to the end; returns how many rows were written."""
+    edges, total = compute_edges(now, zone=_zone()), 0
+    while (wrote := _next_of_everyone(edges, now)) is not None:
+        total += wrote
+    return total
+
+
+def score_shard(shard: int, now: datetime, *, edges: Edges | None = None) -> int:
+    """Score the people of one page of new facts; returns how many rows were written."""
+    frozen, wrote = edges or _edges_in_force(now), 0
+
+    def handle(facts: Sequence[Fact]) -> None:
+        nonlocal wrote
+        live: dict[int, bool] = defaultdict(bool)
+        depth: dict[int, int] = defaultdict(int)
+        for fact in facts:
+            live[fact.profile] |= fact.live
+            depth[fact.profile] = max(depth[fact.profile], fact.depth)
+        wrote = score_people(live, now=now, edges=frozen, reason=Reason(live, depth))
+
+    process_shard(READER, shard, handle, now=now, limit=PAGE, names=READ)
+    return wrote
+
+
+def score_people(ids: Collection[int], *, now: datetime, edges: Edges, reason: Reason | None = None) -> int:
+    """Score the given people and write those rows that differ, with their history and facts.
+
+    Call inside a transaction. A handful of statements per 500 people; returns how many rows were written.
+    """
+    wrote, ordered = 0, sorted(ids)
+    for start in range(0, len(ordered), BATCH):
+        wrote += _score_batch(ordered[start : start + BATCH], now=now, edges=edges, reason=reason or Reason())
+    return wrote
+
+
+def _score_batch(ids: Sequence[int], *, now: datetime, edges: Edges, reason: Reason) -> int:
+    people = Profile.objects.filter(among("pk", ids), merged_into__isnull=True, erased_at__isnull=True)
+    shards = {pk: (shard, quiet) for pk, shard, quiet in people.values_list("pk", "shard", "no_profiling")}
+    before, bought, here = _rows(ids), _orders(ids, now), _zone()
+    moves = []
+    for pk, (shard, quiet) in shards.items():
+        old = before.get(pk)
+        row, why = _score(old, [] if quiet else bought[pk], now=now, here=here, edges=edges, quiet=quiet)
+        if row != old:
+            moves.append(Move(pk, shard, old, row, why))
+    if moves:
+        _write(moves, now=now, edges=edges)
+        _tell(moves, now=now, reason=reason)
+    return len(moves)
+
+
+def _score(
+    before: Row | None, bought: list[Bought], *, now: datetime, here: ZoneInfo, edges: Edges, quiet: bool
+) -> tuple[Row, str]:
+    """The row of one person as of `now`, and why the stage is what it is."""
+    past = [order for order in bought if order.at <= now]
+    days = [local_date(order.at, here) for order in past]
+    known = None if before is None or quiet else _standing(before)
+    standing = settle(known, days, now=now, zone=here, rhythm=edges.rhythm)
+    today = local_date(now, here)
+    inside = [(day, order) for day, order in zip(days, past, strict=True) if (today - day).days < edges.window_days]
+    spent, instants = sum(order.net for _, order in inside), [standing.changes_on]
+    scored = Scored()
+    if inside:
+        money = spent / len(inside) if edges.money == "mean" else spent
+        scored = score_person((today - days[-1]).days, len(inside), money, edges)
+        instants.append(start_of_day(next_day(days[-1], inside[0][0], edges, today=today), here))
+    instants += [order.at for order in bought[len(past) : len(past) + 1]]
+    row = {
+        "r": scored.r, "f": scored.f, "m": scored.m, "cell": scored.cell, "octant": scored.octant,
+        "orders": len(inside), "spent": spent, "first_order_at": past[0].at if past else None,
+        "last_order_at": past[-1].at if past else None, "orders_ever": len(past),
+        "spent_ever": sum(order.net for order in past), "gap_days": standing.gap_days, "stage": standing.stage.value,
+        "stage_since": _since(before, standing), "stage_next": standing.pending,
+        "stage_next_since": standing.pending_since, "won_back_until": standing.won_back_until,
+        "next_change_at": min((at for at in instants if at is not None), default=None),
+    }  # fmt: skip
+    return row, standing.reason
+
+
+def _since(before: Row | None, standing: Standing) -> datetime:
+    """A person who stays keeps the instant, also where settling began anew."""
+    if before is not None and before["stage"] == standing.stage.value and before["stage_since"]:
+        return before["stage_since"]  # type: ignore[no-any-return]
+    return standing.since
+
+
+def _standing(row: Row) -> Standing:
+    return Standing(
+        Stage(row["stage"]),
+        row["stage_since"] or EPOCH,
+        row["stage_next"],
+        row["stage_next_since"],
+        row["won_back_until"],
+    )
+
+
+def _rows(ids: Sequence[int]) -> dict[int, Row]:
+    """The rows as they stand, locked until the transaction ends."""
+    rows = Scores.objects.filter(among("pk", ids)).order_by("pk")
+    if connection.features.has_select_for_update:
+        rows = rows.select_for_update()
+    return {row[0]: dict(zip(FIELDS, row[1:], strict=True)) for row in rows.values_list("pk", *FIELDS)}
+
+
+def _orders(ids: Sequence[int], now: datetime) -> dict[int, list[Bought]]:
+    """Standing orders of each person, oldest first; those dated ahead too, for they will come due."""
+    standing = Order.objects.filter(among("profile_id", ids), state__in=[Order.State.PLACED, Order.State.PAID])
+    found: dict[int, list[Bought]] = defaultdict(list)
+    for pk, at, net in standing.order_by("profile_id", "placed_at", "pk").values_list(
+        "profile_id", "placed_at", "net_reporting"
+    ):
+        found[pk].append(Bought(at, net or 0))
+    return found
+
+
+def _write(moves: Sequence[Move], *, now: datetime, edges: Edges) -> None:
+    rows = [Scores(profile_id=move.profile, edges_id=edges.pk, computed_at=now, **move.row) for move in moves]
+    Scores.objects.bulk_create(
+        rows, update_conflicts=True, unique_fields=["profile"], update_fields=[*FIELDS, "edges", "computed_at"]
+    )
+
+
+def _tell(moves: Sequence[Move], *, now: datetime, reason: Reason) -> None:
+    """History rows and facts for those whose stage or scores moved; what history alone brought about may trigger
+    nothing, so a person first met is told of only if a live order is known."""
+    fresh = _with_live_orders([move.profile for move in moves if move.old is None])
+    source, facts = engine_source(), []
+
+    def tell(move: Move, name: str, key: str, said: Row) -> None:
+        live = move.profile in fresh if move.old is None else reason.live.get(move.profile, True)
+        depth = reason.depth.get(move.profile, 0)
+        facts.append(
+            NewFact(move.profile, move.shard, name, now, key, source, kind="system", properties=said, live=live,
+                    depth=depth)
+        )  # fmt: skip
+
+    for move, change in _stage_changes(moves, now=now):
+        said = {"before": change.before, "after": change.after, "reason": change.reason}
+        tell(move, names.STAGE_CHANGED, f"stage:{change.pk}", said)
+    for move in moves:
+        row = move.row
+        if any(row[name] != move.was(name) for name in RFM):
+            key = f"rfm:{move.profile}:{now.isoformat()}:{row['octant']}:{row['r']}{row['f']}{row['m']}"
+            tell(move, names.RFM_CHANGED, key, {"before": move.was("cell"), "after": row["cell"]})
+        until = move.was("won_back_until")
+        if until and not row["won_back_until"] and row["stage"] == move.was("stage"):
+            tell(move, names.STAGE_CHANGED, f"won back:{move.profile}:{until.isoformat()}", {"won_back": False})
+    append_facts(facts, now=now)
+
+
+def _stage_changes(moves: Sequence[Move], *, now: datetime) -> list[tuple[Move, StageChange]]:
+    """The history rows; becoming a prospect at first sight is no change."""
+    moved = [move for move in moves if move.row["stage"] != (move.was("stage") or Stage.PROSPECT.value)]
+    rows = [
+        StageChange(
+            profile_id=move.profile, at=now, before=move.was("stage"), after=move.row["stage"], reason=move.why[:200]
+        )
+        for move in moved
+    ]
+    return list(zip(moved, StageChange.objects.bulk_create(rows), strict=True))
+
+
+def _with_live_orders(ids: Collection[int]) -> set[int]:
+    """Those of the ids with at least one order fact that may trigger."""
+    if not ids:
+        return set()
+    rows = Event.objects.filter(among("profile_id", ids), name__in=sorted(ORDER_FACTS), live=True).order_by()
+    return set(rows.values_list("profile_id", flat=True).distinct())
+
+
+def _next_of_everyone(edges: Edges, now: datetime) -> int | None:
+    """The next batch of the pass over everyone that new edges start; None when it is over (or another has it)."""
+    with transaction.atomic():
+        Cursor.objects.get_or_create(reader=PASS, shard=0)
+        rows = Cursor.objects.filter(reader=PASS, shard=0)
+        if connection.features.has_select_for_update_skip_locked:
+            rows = rows.select_for_update(skip_locked=True)
+        cursor = rows.first()
+        if cursor is None or cursor.tx > (edges.pk or 0):
+            return None
+        if cursor.tx < (edges.pk or 0):
+            cursor.tx, cursor.position = edges.pk or 0, 0
+        ids = list(
+            Order.objects.filter(profile_id__gt=cursor.position)
+            .order_by("profile_id").values_list("profile_id", flat=True).distinct()[:BATCH]
+        )  # fmt: skip
+        wrote = score_people(ids, now=now, edges=edges) if ids else 0
+        cursor.position, cursor.moved_at = (ids[-1] if ids else cursor.position), now
+        cursor.save(update_fields=["tx", "position", "moved_at"])
+        return wrote if ids else None
+
+
+def _next_of_silent(edges: Edges, now: datetime) -> int | None:
+    """The next batch of those whose silence has passed a boundary; None when there is nobody left."""
+    with transaction.atomic():
+        due = Scores.objects.filter(next_change_at__lte=now).order_by("next_change_at")
+        if connection.features.has_select_for_update_skip_locked:
+            due = due.select_for_update(skip_locked=True)
+        ids = list(due.values_list("pk", flat=True)[:BATCH])
+        if not ids:
+            return None
+        wrote = score_people(ids, now=now, edges=edges)
+        Scores.objects.filter(among("pk", ids), next_change_at__lte=now).update(next_change_at=None)
+        return wrote
+
+
+def _edges_in_force(now: datetime) -> Edges:
+    """The latest edges, or new ones: once each local day, and while few are scored, whenever half as many came."""
+    row = RfmEdges.objects.order_by("-computed_at", "-pk").first()
+    here = _zone()
+    if row is None or local_date(row.computed_at, here) < local_date(now, here) or _outgrown(row):
+        return compute_edges(now, zone=here)
+    return latest_edges() or Edges()
+
+
+def _outgrown(row: RfmEdges) -> bool:
+    if row.population >= SMALL:
+        return False
+    return Scores.objects.filter(spent__gt=0).count() * 2 > max(1, row.population * 3)
+
+
+def _zone() -> ZoneInfo:
+    return zone(settings.WORKSPACE_ZONE)

@@ -1,0 +1,50 @@
+"""The engine's looks at people: thin tasks that hand `now` to a verb. Each may run at any time, and twice."""
+
+from __future__ import annotations
+
+from celery import shared_task
+
+from common.buckets import SHARDS
+from common.clock import now
+from segments import refresh as members
+from segments import scores
+from segments.growth import coupons, ledger, levels, missions, redemptions
+
+
+@shared_task(name="segments.tasks.refresh")
+def refresh() -> dict[str, int]:
+    """Bring the members of every segment up to date."""
+    done = members.refresh_due(now())
+    return {
+        "segments": len(done),
+        "entered": sum(report.entered for report in done),
+        "left": sum(report.left for report in done),
+        "failed": sum(report.mode == "failed" for report in done),
+    }
+
+
+@shared_task(name="segments.tasks.score")
+def score() -> dict[str, int]:
+    """Score the people who changed or fell silent."""
+    return scores.score_changed(now())
+
+
+@shared_task(name="segments.tasks.count_missions")
+def count_missions() -> dict[str, int]:
+    """Count new facts for missions, and mark the coupons that orders name as used."""
+    at = now()
+    return {
+        "facts": sum(missions.count_shard(shard, at) for shard in range(SHARDS)),
+        "orders": sum(redemptions.redeem_shard(shard, at) for shard in range(SHARDS)),
+    }
+
+
+@shared_task(name="segments.tasks.expire_points")
+def expire_points() -> dict[str, int]:
+    """Let points, coupons and levels whose time has come expire."""
+    at = now()
+    return {
+        "points": ledger.expire_due(at),
+        "coupons": coupons.expire_coupons(at),
+        "levels": levels.renew_due(at),
+    }
