@@ -100,10 +100,10 @@ def _store_reversals(facts: Sequence[tuple[Said, int]]) -> list[int]:
     made = []
     for fact, who in facts:
         rows = orders.get((who, order_of(fact.properties)), [])
-        row = _reversal(fact, rows) if fact.id not in taken else None
-        if row:
-            rows.append(row)
-            made.append(row)
+        back = _reversal(fact, rows) if fact.id not in taken else None
+        if back is not None:
+            rows.append(back)
+            made.append(back)
     Conversion.objects.bulk_create(made, ignore_conflicts=True)
     return list(Conversion.objects.filter(key__in=[row.key for row in made]).values_list("pk", flat=True))
 

@@ -176,7 +176,8 @@ def _paths(rows: Sequence[Conversion]) -> dict[int, list[Touch]]:
 
 def _sent_at(paths: Iterable[Sequence[Touch]]) -> dict[int, datetime]:
     ids = {touch.delivery for path in paths for touch in path if touch.delivery}
-    return dict(Delivery.objects.filter(pk__in=ids, sent_at__isnull=False).values_list("pk", "sent_at"))
+    rows = Delivery.objects.filter(pk__in=ids).values_list("pk", "sent_at")
+    return {pk: sent_at for pk, sent_at in rows if sent_at is not None}
 
 
 def _write(

@@ -85,7 +85,7 @@ def absorb_visits(people: Collection[int], times: Collection[datetime]) -> list[
         kind__in=[Touch.Kind.CLICK, Touch.Kind.VISIT],
     )
     clicks: dict[int, list[Touch]] = defaultdict(list)
-    visits = []
+    visits: list[Touch] = []
     for touch in near:
         (clicks[touch.profile_id] if touch.kind == Touch.Kind.CLICK else visits).append(touch)
     gone = [visit for visit in visits if any(same_link(click, visit) for click in clicks[visit.profile_id])]

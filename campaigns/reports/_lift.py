@@ -96,12 +96,12 @@ class Lift:
     @property
     def extra_conversions(self) -> tuple[float, tuple[float, float]] | None:
         """Conversions that the treated would not have made, with the interval."""
-        return self.absolute and _times(self.absolute, self.treated.people)
+        return _times(self.absolute, self.treated.people) if self.absolute else None
 
     @property
     def extra_revenue(self) -> tuple[float, tuple[float, float]] | None:
         """Revenue (minor units) that the treated would not have brought, with the interval."""
-        return self.revenue and _times(self.revenue, self.treated.people)
+        return _times(self.revenue, self.treated.people) if self.revenue else None
 
     @property
     def visible(self) -> float | None:

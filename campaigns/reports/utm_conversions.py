@@ -131,11 +131,11 @@ def _messages(by: Sequence[Dimension], span: Period) -> Mapping[Group, Row]:
         )
         .values_list(*(f"by_{name}" for name in by))
         .annotate(
-            sent=Count("pk"),
-            delivered=Count("pk", filter=~Q(reached__in=BOUNCED)),
-            opens=Count("pk", filter=Q(opened_at__isnull=False)),
-            clicks=Count("pk", filter=Q(clicked_at__isnull=False)),
-            unsubscribes=Count("pk", filter=Q(reached=Delivery.Reached.UNSUBSCRIBED)),
+            n_sent=Count("pk"),
+            n_delivered=Count("pk", filter=~Q(reached__in=BOUNCED)),
+            n_opens=Count("pk", filter=Q(opened_at__isnull=False)),
+            n_clicks=Count("pk", filter=Q(clicked_at__isnull=False)),
+            n_unsubscribes=Count("pk", filter=Q(reached=Delivery.Reached.UNSUBSCRIBED)),
         )
         .order_by()
     )
@@ -194,7 +194,8 @@ def _merge(by: Sequence[Dimension], *parts: Mapping[Group, Row]) -> list[Row]:
         for part in parts:
             row |= part.get(group, {})
         row["conversions"] = round(row["conversions"], 6)
-        rows.append({**dict(zip(by, group, strict=True)), **row})
+        names: Row = dict(zip(by, group, strict=True))
+        rows.append(names | row)
     return sorted(
         rows, key=lambda row: (-row["revenue"], -row["conversions"], -row["sent"], *(row[name] for name in by))
     )
