@@ -72,18 +72,20 @@ def enrol_into(plan: Plan, entries: Sequence[Entry], *, now: datetime) -> EnrolR
     """
     if not entries or plan.graph is None:
         return EnrolReport()
-    wanted = {(entry.profile, entry.key): entry for entry in reversed(entries)}
+    wanted: dict[tuple[int, str], Entry] = {}
+    for entry in entries:
+        wanted.setdefault((entry.profile, entry.key), entry)
     with transaction.atomic():
         people = lock_people(entry.profile for entry in wanted.values())
         known = _known(plan, wanted.values())
-        fresh = [one for key, one in reversed(wanted.items()) if key not in known and one.profile in people]
+        fresh = [one for key, one in wanted.items() if key not in known and one.profile in people]
         admitted, refused = _judge(plan, fresh, now=now)
         ids, ghosts, lost = _insert(plan, admitted, people, now=now)
         refused += [(entry, "under_way") for entry in lost]
         _insert_refused(plan, refused, now=now)
         _stamp(plan, ids, now=now)
     reasons = Counter(reason for _, reason in refused)
-    report = EnrolReport(ids, ghosts, dict(reasons), len(wanted) - len(fresh))
+    report = EnrolReport(ids, ghosts, dict(reasons), len(known))
     log.info(
         "enrolled journey=%s version=%s entered=%s ghosts=%s refused=%s",
         plan.journey_key, plan.number, len(ids), ghosts, report.refused,
@@ -95,7 +97,7 @@ def lock_people(profiles: Iterable[int]) -> dict[int, UUID]:
     """Lock the profiles in the order of their ids, as gate and merge do; public ids of those that can enter."""
     rows = Profile.objects.filter(pk__in=set(profiles)).order_by("pk").select_for_update(no_key=True)
     found = rows.values_list("pk", "public_id", "erased_at", "merged_into_id")
-    return {row[0]: row[1] for row in found if row[2:] == (None, None)}
+    return {pk: public_id for pk, public_id, erased, merged in found if not erased and not merged}
 
 
 def _known(plan: Plan, entries: Iterable[Entry]) -> set[tuple[int, str]]:
@@ -211,7 +213,7 @@ def _arms(plan: Plan, people: Mapping[int, UUID], *, now: datetime) -> dict[int,
 
 def _insert_refused(plan: Plan, refused: list[tuple[Entry, str]], *, now: datetime) -> None:
     assert plan.graph is not None
-    rows = [
+    rows: list[tuple[Any, ...]] = [
         (
             plan.journey, plan.version, entry.profile, entry.key, _run_key(plan.graph.entry, entry), "refused", reason,
             False, "", "", 0, None, "", 0, {}, entry.depth, now, now, now,

@@ -153,16 +153,18 @@ def read_graph(raw: object) -> Graph:
     exits = _read_list(ExitRule, raw.get("exits", []), "exits", found)
     entry = _read_part(EntryRules, raw.get("entry", {}), "entry", found)
     goal = _read_part(GoalRule, raw["goal"], "goal", found) if raw.get("goal") else None
-    start = raw.get("start")
-    if not isinstance(start, str) or (nodes and start not in nodes):
+    start, keys = raw.get("start"), raw.get("nodes")
+    if not isinstance(start, str) or (isinstance(keys, Mapping) and start not in keys):
         found.append(Problem("start", "must name one of the nodes"))
     elif nodes:
         _prove(start, nodes, found)
     if entry and entry.reentry == "keyed" and trigger_params is not None and not getattr(trigger_params, "key", ""):
         found.append(Problem("entry.reentry", "\"keyed\" needs a trigger that names a 'key'"))
+    utm = raw.get("utm") or {}
+    if not isinstance(utm, Mapping):
+        found.append(Problem("utm", "must be an object"))
     if found or trigger is None or entry is None:
         raise Invalid(found)
-    utm = raw.get("utm") or {}
     return Graph(trigger_type, trigger, trigger_params, str(start), nodes, tuple(exits), entry, goal, utm)
 
 
@@ -204,26 +206,30 @@ def _read_node(key: str, raw: object, known: set[str], found: list[Problem]) -> 
     found += [Problem(f"{path}.{name}", "unknown name") for name in raw if name not in NODE]
     step = steps.get(kind)
     params = _read_part(step.Params, raw.get("params", {}), f"{path}.params", found)
+    ports = None if params is None else tuple(step.ports(params))
+    ways = _read_next(raw.get("next", {}), ports, known, path, found)
     if params is None:
         return None
-    ports = tuple(step.ports(params))
-    ways = _read_next(raw.get("next", {}), ports, known, path, found)
     return Node(key, kind, step, params, ways, str(raw.get("label", "")), str(raw.get("label_zh", "")))
 
 
-def _read_next(raw: object, ports: tuple[str, ...], known: set[str], path: str, found: list[Problem]) -> dict[str, str]:
-    """Where each port leads, in drawing order; a bare node key stands for the only port."""
-    ways = {ports[0]: raw} if isinstance(raw, str) and len(ports) == 1 else raw
+def _read_next(
+    raw: object, ports: tuple[str, ...] | None, known: set[str], path: str, found: list[Problem]
+) -> dict[str, str]:
+    """Where each port leads, in drawing order; a bare node key stands for the only port. Without `ports` (the
+    parameters that tell them are wrong) only the targets are judged."""
+    ways = {(ports or ("next",))[0]: raw} if isinstance(raw, str) and (ports is None or len(ports) == 1) else raw
     if not isinstance(ways, Mapping):
-        found.append(Problem(f"{path}.next", f"must say where each port leads: {', '.join(ports) or 'none'}"))
+        found.append(Problem(f"{path}.next", f"must say where each port leads: {', '.join(ports or ()) or 'none'}"))
         return {}
-    found += [Problem(f"{path}.next.{port}", "this step has no such port") for port in ways if port not in ports]
-    for port in ports:
-        if port not in ways:
-            found.append(Problem(f"{path}.next.{port}", "this port leads nowhere"))
-        elif ways[port] not in known:
-            found.append(Problem(f"{path}.next.{port}", f"there is no node '{ways[port]}'"))
-    return {port: str(ways[port]) for port in ports if ways.get(port) in known}
+    for port, target in ways.items():
+        if ports is not None and port not in ports:
+            found.append(Problem(f"{path}.next.{port}", "this step has no such port"))
+        elif not isinstance(target, str) or target not in known:
+            found.append(Problem(f"{path}.next.{port}", f"there is no node '{target}'"))
+    found += [Problem(f"{path}.next.{port}", "this port leads nowhere") for port in ports or () if port not in ways]
+    good = {port: to for port, to in ways.items() if isinstance(to, str) and to in known}
+    return {port: good[port] for port in ports or () if port in good}
 
 
 def _prove(start: str, nodes: Mapping[str, Node], found: list[Problem]) -> None:

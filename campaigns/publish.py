@@ -23,14 +23,14 @@ from campaigns.steps import Place
 from common.audit import record
 from common.models import Tick
 from common.params import Invalid, Problem
-from common.states import move
+from common.states import ForbiddenMove, move
 from common.text import utm_value
 from segments.models import Membership
 
 WORKSPACE = "perennial"
 
 
-class Forbidden(ValueError):
+class Forbidden(ForbiddenMove):
     """The journey is in a state from which this is not possible."""
 
 

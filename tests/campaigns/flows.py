@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import time
 from datetime import datetime
 from typing import Any
 
 from campaigns.models import Campaign, Enrolment, Goal, Journey, JourneyVersion, Visit
 from campaigns.publish import publish
+from campaigns.react import react_shard
+from common.buckets import SHARDS
 from messaging.models import Template, TemplateVersion
-from segments.models import Membership, Profile, Segment
+from segments.facts.position import horizon
+from segments.models import Event, Membership, Profile, Segment
 from tests.people import NOW
 
 ORDER = "Order Completed"
@@ -72,6 +76,22 @@ def republish(journey: Journey, graph: dict[str, Any], *, now: datetime = NOW) -
     journey.draft = graph
     journey.save(update_fields=["draft"])
     return publish(journey, now=now)
+
+
+def react_all(now: datetime = NOW) -> int:
+    """Let every shard's facts act; returns how many were read.
+
+    On PostgreSQL any open writing transaction in the cluster holds readers back, also that of another test run.
+    """
+    for _ in range(300):
+        if horizon().tx >= (Event.objects.order_by("-tx").values_list("tx", flat=True).first() or 0):
+            break
+        time.sleep(0.1)
+    read = 0
+    for shard in range(SHARDS):
+        while page := react_shard(shard, now):
+            read += page
+    return read
 
 
 def path(enrolment: Enrolment) -> list[tuple[str, str]]:

@@ -8,17 +8,12 @@ import pytest
 
 from campaigns.engine import advance
 from campaigns.models import Enrolment, Visit
-from campaigns.react import react_shard
 from messaging.models import Delivery
-from tests.campaigns.flows import DONE, ORDER, conserved, flow, live, make_template, node, path
+from tests.campaigns.flows import DONE, ORDER, conserved, flow, live, make_template, node, path, react_all
 from tests.people import NOW, make_fact, make_order, make_profile
 
 pytestmark = pytest.mark.django_db(transaction=True)
 DAY = timedelta(days=1)
-
-
-def react_all(now=NOW) -> int:
-    return sum(react_shard(shard, now) for shard in range(16))
 
 
 def test_a_person_walks_from_the_fact_to_the_end() -> None:

@@ -1,0 +1,155 @@
+"""Reading flows: everything that is wrong is told at once, with its path; what passes is proven to run."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from campaigns.graph import read_graph
+from common.params import Invalid
+from tests.campaigns.flows import DONE, flow, node
+
+
+def problems(raw: object) -> dict[str, str]:
+    with pytest.raises(Invalid) as caught:
+        read_graph(raw)
+    return {problem.path: problem.message for problem in caught.value.problems}
+
+
+def test_a_sound_flow_reads_back_equal() -> None:
+    raw = flow(
+        {
+            "a": node("send", "b", template="hello"),
+            "b": node("wait", "c", for_="3d", until="09:00"),
+            "c": node("wait_for", {"happened": "d", "timeout": "a"}, fact="Order Completed", timeout="2d"),
+            "d": DONE,
+        },
+        exits=[{"fact": "Order Completed", "reason": "ordered"}, {"left_segment": "vip"}],
+        entry={"reentry": "cooldown", "cooldown": "30d", "per_day": 10},
+        goal={"key": "order"},
+    )
+    graph = read_graph(raw)
+    assert graph.start == "a"
+    assert graph.nodes["c"].next == {"happened": "d", "timeout": "a"}
+    assert read_graph(graph.dump()) == graph
+    assert graph.ending_facts() == {"Order Completed", "@segment_left"}
+    assert graph.awaited_facts() == {"Order Completed"}
+    assert not graph.broadcast
+
+
+def test_every_problem_is_told_at_once() -> None:
+    raw = {
+        "trigger": {"type": "fact", "params": {"fakt": "Signed Up"}},
+        "start": "nowhere",
+        "colour": "red",
+        "nodes": {
+            "a": node("send", "missing"),
+            "b": node("fly", "a"),
+            "c": {"type": "wait", "params": {"for": "soon"}, "next": {}},
+            "Bad Key": DONE,
+            "w": {
+                "type": "wait_for",
+                "params": {"fact": "X", "timeout": "1d"},
+                "next": {"happened": "a", "later": "a"},
+            },
+        },
+        "exits": [{"reason": "x"}, {"fact": "A", "left_segment": "b"}],
+        "entry": {"reentry": "sometimes", "per_day": -1},
+        "goal": {"ends": True},
+    }
+    found = problems(raw)
+    assert set(found) == {
+        "colour", "trigger.params.fact", "trigger.params.fakt", "start", "nodes.a.params.template", "nodes.a.next.next", "nodes.b.type",
+        "nodes.c.params.for", "nodes.Bad Key", "nodes.w.next.timeout", "nodes.w.next.later", "exits.0", "exits.1",
+        "entry.reentry", "entry.per_day", "goal.key",
+    }  # fmt: skip
+    assert "known: " in found["nodes.b.type"]
+
+
+@pytest.mark.parametrize(
+    "raw", [None, [], "x", {}, {"trigger": {}}, {"nodes": {}}, {"nodes": []}, {"trigger": 1, "nodes": {"a": 1}}]
+)
+def test_nonsense_is_refused(raw: object) -> None:
+    assert problems(raw)
+
+
+def test_dangling_and_unreachable_nodes_are_named() -> None:
+    raw = flow({"a": node("wait", "gone", for_="1d"), "island": DONE, "done": DONE})
+    assert problems(raw) == {
+        "nodes.a.next.next": "there is no node 'gone'",
+        "nodes.island": "cannot be reached from the start",
+        "nodes.done": "cannot be reached from the start",
+        "nodes.a": "no end can be reached from here",
+    }
+
+
+def test_a_flow_must_be_able_to_end_from_everywhere() -> None:
+    ring = {"a": node("wait", "b", for_="1d"), "b": node("wait", "a", for_="1d")}
+    assert problems(flow(ring)) == {"nodes": "the flow has no end: add an exit"}
+    arms = [{"key": "x", "weight": 1}, {"key": "y", "weight": 1}]
+    trap = {"s": node("split", {"x": "a", "y": "done"}, arms=arms), **ring, "done": DONE}
+    assert problems(flow(trap)) == {
+        "nodes.a": "no end can be reached from here",
+        "nodes.b": "no end can be reached from here",
+    }
+
+
+def looped(kind: str, **params: Any) -> dict[str, Any]:
+    arms = [{"key": "again", "weight": 1}, {"key": "out", "weight": 1}]
+    return flow(
+        {"a": node(kind, "s", **params), "s": node("split", {"again": "a", "out": "done"}, arms=arms), "done": DONE}
+    )
+
+
+def test_a_loop_needs_a_wait() -> None:
+    assert problems(looped("send", template="x")) == {"nodes.a": "a loop without a wait: a, s"}
+    assert read_graph(looped("wait", for_="1h")).start == "a"
+    assert read_graph(looped("wait", until="09:00")).start == "a"
+
+
+def test_a_self_loop_is_a_loop() -> None:
+    arms = [{"key": "again", "weight": 1}, {"key": "out", "weight": 1}]
+    found = problems(flow({"s": node("split", {"again": "s", "out": "done"}, arms=arms), "done": DONE}))
+    assert found == {"nodes.s": "a loop without a wait: s"}
+
+
+def test_a_bare_key_stands_for_the_only_port() -> None:
+    raw = flow({"a": {"type": "wait", "params": {"for": "1h"}, "next": "done"}, "done": DONE})
+    assert read_graph(raw).nodes["a"].next == {"next": "done"}
+
+
+def test_keyed_entry_needs_a_key() -> None:
+    raw = flow({"done": DONE}, entry={"reentry": "keyed"})
+    assert set(problems(raw)) == {"entry.reentry"}
+    raw["trigger"]["params"]["key"] = "order_id"
+    assert read_graph(raw).entry.reentry == "keyed"
+    assert set(problems(flow({"done": DONE}, entry={"reentry": "cooldown"}))) == {"entry"}
+
+
+def test_frozen_versions_do_not_change_with_later_defaults() -> None:
+    frozen = read_graph(flow({"done": DONE})).dump()
+    assert frozen["entry"] == {"reentry": "once", "max_age": "2d"}
+
+
+KEYS = st.sampled_from(["a", "b", "done", "type", "params", "next", "nodes", "send", "wait", "for", "x", "\x00"])
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | KEYS,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(KEYS, inner, max_size=4),
+    max_leaves=12,
+)
+NODES = st.fixed_dictionaries(
+    {"type": st.sampled_from(["send", "wait", "wait_for", "split", "branch", "award", "grant", "exit"]) | JSON},
+    optional={"params": JSON, "next": JSON},
+)
+TRIGGER = st.just({"type": "fact", "params": {"fact": "x"}}) | JSON
+PARTS = {"trigger": TRIGGER, "start": KEYS, **dict.fromkeys(("exits", "entry", "goal", "utm"), JSON)}
+
+
+@given(st.fixed_dictionaries(PARTS | {"nodes": st.dictionaries(KEYS, NODES | JSON, max_size=4)}))
+def test_whatever_is_typed_the_answer_is_a_list_of_problems(raw: dict[str, Any]) -> None:
+    with contextlib.suppress(Invalid):
+        assert read_graph(raw).start in raw["nodes"]
