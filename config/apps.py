@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.apps import AppConfig
+from django.apps import AppConfig, apps
 from django.db import connections
 from django.db.models.signals import post_migrate
 
@@ -15,8 +15,10 @@ class WiringConfig(AppConfig):
 
     def ready(self) -> None:
         from config import checks  # noqa: F401 - importing registers
+        from config.roles import sync_roles
 
         post_migrate.connect(settle, dispatch_uid="perennial.settle")
+        post_migrate.connect(sync_roles, sender=apps.get_app_config("campaigns"), dispatch_uid="perennial.roles")
 
 
 def settle(*, app_config: AppConfig, using: str, **kwargs: Any) -> None:

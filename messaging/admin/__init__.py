@@ -1,0 +1,10 @@
+"""The admin of messages: what is said, over which channel, with whose permission, and what came back."""
+
+from __future__ import annotations
+
+from messaging import timeline
+from messaging.admin import accounts, permission
+from messaging.admin.deliveries import DeliveryAdmin
+from messaging.admin.templates import TemplateAdmin
+
+__all__ = ["DeliveryAdmin", "TemplateAdmin", "accounts", "permission", "timeline"]

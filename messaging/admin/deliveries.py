@@ -1,0 +1,101 @@
+"""The ledger of messages in the admin: where each stands, why, and what came back."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied
+from django.db import transaction
+from django.http import Http404, HttpRequest, HttpResponse
+from django.urls import reverse
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext, gettext_lazy as _
+from unfold.contrib.filters.admin import BooleanRadioFilter, ChoicesDropdownFilter, FieldTextFilter, RangeDateFilter
+
+from common import audit, clock
+from common.admin import LargePage, ReadOnly, reason_of, route, show
+from messaging.models import Delivery
+from messaging.outbox import pauses
+from messaging.timeline import why
+
+
+@admin.register(Delivery)
+class DeliveryAdmin(ReadOnly, LargePage):
+    """Messages. The engine writes them; a person may cancel one that has not gone out."""
+
+    hint = _("No message has been planned. Publish a journey with a send step, and its messages appear here.")
+    list_display = ["planned_at", "template", "person", "channel", "the_state", "reason", "answer", "origin", "sent_at"]
+    list_filter = [
+        ("state", ChoicesDropdownFilter),
+        ("reason", FieldTextFilter),
+        ("channel", FieldTextFilter),
+        ("journey", FieldTextFilter),
+        ("campaign", FieldTextFilter),
+        ("klass", ChoicesDropdownFilter),
+        ("ghost", BooleanRadioFilter),
+        ("planned_at", RangeDateFilter),
+    ]
+    list_select_related = ["profile", "version__template"]
+    search_fields = ["=public_id", "=address__value"]
+    search_help_text = _("A message's public id, or an exact address")
+    ordering = ["-id"]
+    sortable_by: list[str] = []
+
+    def change_view(self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None) -> Any:
+        """One message from plan to last word."""
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        found = Delivery.objects.select_related("profile", "version__template", "address", "account")
+        row = found.filter(pk=object_id).first() if object_id.isdecimal() else None
+        if row is None:
+            raise Http404
+        return self.page(
+            request,
+            "admin/messaging/delivery/page.html",
+            str(row.version.template),
+            row=row,
+            why=why(row),
+            tries=row.tries.select_related("account").order_by("n"),
+            receipts=row.receipts.order_by("at", "pk"),
+            clicks=row.clicks.select_related("link").order_by("at", "pk")[:100],
+            variables=show.pretty(row.context),
+            utm=show.listed(row.utm),
+            can_cancel=row.state in ("planned", "held"),
+            state_pill=show.state_of(row),
+        )
+
+    @route("<int:pk>/cancel/", "messaging.cancel_delivery")
+    def cancel(self, request: HttpRequest, pk: int) -> HttpResponse:
+        """Cancel a message that waits. One already claimed is past recall, and says so."""
+        row, now, reason = self.find(request, pk), clock.now(), reason_of(request)
+        with transaction.atomic():
+            won = pauses.cancel(reason="by_hand", now=now, pk=pk)
+            if won:
+                audit.record("delivery.cancel", f"delivery:{row.public_id}", now=now, actor=request.user, reason=reason)
+        where = reverse("admin:messaging_delivery_change", args=[pk])
+        if won:
+            return self.back(request, where, gettext("The message is cancelled."))
+        return self.back(request, where, gettext("It is past recall: it no longer waits."), level=messages.WARNING)
+
+    @admin.display(description=_("template"))
+    def template(self, row: Delivery) -> str:
+        return row.version.template.title
+
+    @admin.display(description=_("person"))
+    def person(self, row: Delivery) -> SafeString | str:
+        return show.page_of("segments_profile", row.profile_id, row.profile)
+
+    @admin.display(description=_("state"))
+    def the_state(self, row: Delivery) -> SafeString | str:
+        if row.ghost:
+            return show.pill(row.state, _("held out"))
+        return show.state_of(row)
+
+    @admin.display(description=_("reached"))
+    def answer(self, row: Delivery) -> SafeString | str:
+        return show.state_of(row, "reached") if row.reached else "–"
+
+    @admin.display(description=_("because of"))
+    def origin(self, row: Delivery) -> str:
+        return " · ".join(part for part in (row.journey or row.campaign, row.node) if part) or "–"

@@ -1,0 +1,9 @@
+"""The admin of people: who they are, what they did, and the groups they belong to."""
+
+from __future__ import annotations
+
+from segments.admin import growth, intake
+from segments.admin.people import ProfileAdmin
+from segments.admin.segments import SegmentAdmin
+
+__all__ = ["ProfileAdmin", "SegmentAdmin", "growth", "intake"]

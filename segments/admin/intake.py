@@ -1,0 +1,199 @@
+"""What comes in: sources, facts, orders, imports, rows that were refused and why, traits learnt on the way."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import admin
+from django.http import HttpRequest
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext_lazy as _
+from unfold.contrib.filters.admin import (
+    BooleanRadioFilter,
+    ChoicesDropdownFilter,
+    FieldTextFilter,
+    RangeDateFilter,
+    RelatedDropdownFilter,
+)
+
+from common.admin import LargePage, NoDelete, Page, ReadOnly, show
+from common.money import format_money
+from segments.models import Event, ImportJob, Order, RejectedRow, Source, Trait
+
+
+@admin.register(Source)
+class SourceAdmin(NoDelete, Page):
+    """Senders of facts. Their write keys are API keys with the scope ingest."""
+
+    hint = _("A source is a website, a server or a file that tells us what people do. Add one, then issue its key.")
+    list_display = ["title", "key", "kind", "last_seen_at", "lenient", "browser"]
+    list_filter = [("kind", ChoicesDropdownFilter)]
+    search_fields = ["key", "name"]
+    fields = ["key", "name", "name_zh", "kind", "lenient", "browser", "last_seen_at"]
+    readonly_fields = ["last_seen_at"]
+    prepopulated_fields = {"key": ["name"]}
+
+    @admin.display(description=_("name"), ordering="name")
+    def title(self, source: Source) -> str:
+        return source.title
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """The engine's own source is not for editing."""
+        return super().has_change_permission(request, obj) and getattr(obj, "kind", "") != Source.Kind.ENGINE
+
+
+@admin.register(Event)
+class EventAdmin(ReadOnly, LargePage):
+    """The log of facts: what happened to whom. It is only ever appended to."""
+
+    hint = _("No facts yet. Connect a source or import a file; the engine adds its own facts as it works.")
+    list_display = ["occurred_at", "name", "person", "kind", "amount", "live", "source", "flags"]
+    list_filter = [
+        ("name", FieldTextFilter),
+        ("kind", ChoicesDropdownFilter),
+        ("source", RelatedDropdownFilter),
+        ("occurred_at", RangeDateFilter),
+    ]
+    list_select_related = ["profile", "source"]
+    search_fields = ["=key", "=name"]
+    search_help_text = _("Message id, or the exact name of an event")
+    ordering = ["-id"]
+    sortable_by: list[str] = []
+    fields = [
+        "name", "kind", "person", "occurred_at", "received_at", "amount", "live", "flags", "source", "key",
+        "the_properties", "the_context",
+    ]  # fmt: skip
+
+    @admin.display(description=_("person"))
+    def person(self, event: Event) -> SafeString | str:
+        return show.page_of("segments_profile", event.profile_id, event.profile)
+
+    @admin.display(description=_("value"))
+    def amount(self, event: Event) -> str:
+        return show.money(event.value)
+
+    @admin.display(description=_("properties"))
+    def the_properties(self, event: Event) -> SafeString | str:
+        return show.pretty(event.properties)
+
+    @admin.display(description=_("context"))
+    def the_context(self, event: Event) -> SafeString | str:
+        return show.pretty(event.context)
+
+
+@admin.register(Order)
+class OrderAdmin(ReadOnly, LargePage):
+    """Purchases, by their order id."""
+
+    hint = _("No orders yet. They come from Order Completed events or from an import.")
+    list_display = ["order_id", "placed_at", "person", "the_state", "amount", "back", "coupon_code", "source"]
+    list_filter = [("state", ChoicesDropdownFilter), ("placed_at", RangeDateFilter), ("source", RelatedDropdownFilter)]
+    list_select_related = ["profile", "source"]
+    search_fields = ["=order_id", "=coupon_code"]
+    ordering = ["-placed_at"]
+    fields = [
+        "order_id", "person", "placed_at", "the_state", "amount", "back", "net_reporting", "coupon_code", "source",
+        "the_items",
+    ]  # fmt: skip
+
+    @admin.display(description=_("person"))
+    def person(self, order: Order) -> SafeString | str:
+        return show.page_of("segments_profile", order.profile_id, order.profile)
+
+    @admin.display(description=_("state"))
+    def the_state(self, order: Order) -> SafeString | str:
+        return show.state_of(order)
+
+    @admin.display(description=_("total"), ordering="total")
+    def amount(self, order: Order) -> str:
+        return format_money(order.total, order.currency)
+
+    @admin.display(description=_("refunded"), ordering="refunded")
+    def back(self, order: Order) -> str:
+        return format_money(order.refunded, order.currency) if order.refunded else "–"
+
+    @admin.display(description=_("items"))
+    def the_items(self, order: Order) -> SafeString | str:
+        return show.pretty(order.items)
+
+
+@admin.register(ImportJob)
+class ImportJobAdmin(ReadOnly, Page):
+    """Runs of file imports, with what was stored, known and refused."""
+
+    hint = _("No import has run. Use manage.py import_facts with a CSV, JSONL or Parquet file.")
+    list_display = ["started_at", "kind", "file", "the_state", "progress", "rows_stored", "rows_known", "refused"]
+    list_filter = [("state", ChoicesDropdownFilter), ("kind", ChoicesDropdownFilter)]
+    search_fields = ["file"]
+    ordering = ["-id"]
+    fields = [
+        "kind", "file", "source", "the_state", "historical", "dry_run", "progress", "rows_stored", "rows_known",
+        "refused", "started_at", "finished_at", "error", "the_mapping", "the_report",
+    ]  # fmt: skip
+
+    @admin.display(description=_("state"))
+    def the_state(self, job: ImportJob) -> SafeString | str:
+        return show.state_of(job)
+
+    @admin.display(description=_("progress"))
+    def progress(self, job: ImportJob) -> SafeString | str:
+        return show.bar(job.rows_done, job.rows_total) if job.rows_total else f"{job.rows_done:,}"
+
+    @admin.display(description=_("rejected"))
+    def refused(self, job: ImportJob) -> SafeString | str:
+        where = f"../rejectedrow/?job__id__exact={job.pk}"
+        return show.link(f"{job.rows_rejected:,}", where) if job.rows_rejected else "0"
+
+    @admin.display(description=_("mapping"))
+    def the_mapping(self, job: ImportJob) -> SafeString | str:
+        return show.pretty(job.mapping)
+
+    @admin.display(description=_("report"))
+    def the_report(self, job: ImportJob) -> SafeString | str:
+        return show.pretty(job.report)
+
+
+@admin.register(RejectedRow)
+class RejectedRowAdmin(ReadOnly, LargePage):
+    """Rows that could not be taken in, with what was wrong."""
+
+    hint = _("Nothing was refused: every row that came in was taken in.")
+    list_display = ["received_at", "source", "code", "path", "short_reason", "line", "job"]
+    list_filter = [("code", FieldTextFilter), ("source", RelatedDropdownFilter), ("received_at", RangeDateFilter), "job"]
+    list_select_related = ["source", "job"]
+    search_fields = ["code", "path"]
+    ordering = ["-id"]
+    fields = ["received_at", "source", "job", "line", "code", "path", "reason", "the_payload"]
+
+    @admin.display(description=_("reason"))
+    def short_reason(self, row: RejectedRow) -> str:
+        return row.reason[:140]
+
+    @admin.display(description=_("row"))
+    def the_payload(self, row: RejectedRow) -> SafeString:
+        return show.format_html('<pre class="p-json">{}</pre>', row.payload)
+
+
+@admin.register(Trait)
+class TraitAdmin(NoDelete, Page):
+    """Traits learnt from the data. A corrected type stays corrected."""
+
+    hint = _("Traits appear by themselves as identify calls and imports bring them.")
+    list_display = ["key", "type", "corrected", "personal", "seen_as", "last_seen_at"]
+    list_filter = [("type", ChoicesDropdownFilter), ("corrected", BooleanRadioFilter)]
+    search_fields = ["key"]
+    ordering = ["key"]
+    fields = ["key", "type", "corrected", "personal", "seen_as", "first_seen_at", "last_seen_at"]
+    readonly_fields = ["key", "corrected", "seen_as", "first_seen_at", "last_seen_at"]
+
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def save_model(self, request: HttpRequest, obj: Trait, form: Any, change: bool) -> None:
+        """A person's word about the type is not unlearnt."""
+        obj.corrected = obj.corrected or "type" in form.changed_data
+        super().save_model(request, obj, form, change)
+
+    @admin.display(description=_("examples"))
+    def seen_as(self, trait: Trait) -> str:
+        return ", ".join(map(str, trait.examples[:4])) or "–"

@@ -1,0 +1,1 @@
+"""The admin: its pages, its roles, its two languages."""
