@@ -1,0 +1,132 @@
+"""The kept child: reads requests on stdin, answers on stdout, and has nothing else.
+
+It starts without environment, and before its first request it gives up opening anything (no descriptor beyond
+the three it has, so no file and no socket), writing files and starting processes; then it says that it is ready.
+A frame is four octets of length and JSON. For {"load": {key: {part: [is html, source]}}, "jobs": [[key,
+variables], …]} it answers one frame per source loaded and one per job, each as soon as it is done, so that the
+parent knows which of them was at work when it died.
+"""
+
+from __future__ import annotations
+
+import json
+import resource
+import sys
+from collections.abc import Iterator, Mapping
+from typing import Any, BinaryIO
+
+import jinja2.debug  # noqa: F401  (Jinja2 imports it when a template raises; by then nothing can be opened)
+from jinja2 import Template, TemplateSyntaxError, UndefinedError
+from jinja2.exceptions import SecurityError
+
+from . import guard
+from .environment import Cell
+from .limits import COMPILED, MEMORY, OUTPUT, SECONDS, Refused
+
+Parts = dict[str, Template]
+WARM = (
+    "{% for x in xs if x is string %}{{ x | upper | truncate(2) | urlencode }}{{ loop.index * 1.5 }}{% endfor %}"
+    '{% set a = 1250 %}{{ a | money("USD") }}{{ "2026-03-02T10:00:00+08:00" | date("short") ~ "é\\n" }}{{ gone }}'
+)
+TOLD = (UndefinedError, SecurityError, TemplateSyntaxError, Refused)  # whose words are for the author
+
+
+class Bench:
+    """The compiled templates of this process, by key, and the work on them."""
+
+    def __init__(self) -> None:
+        self._parts: dict[str, Parts] = {}
+
+    def load(self, key: str, sources: Mapping[str, tuple[bool, str]]) -> None:
+        """Read, then compile, the parts of one version and locale. Raises Refused and Jinja2's errors."""
+        for html, source in sources.values():
+            guard.refuse(source, html=html, limit=COMPILED, marks=True)
+        self._parts[key] = {part: Cell.of(html=html).from_string(source) for part, (html, source) in sources.items()}
+
+    def render(self, key: str, variables: dict[str, Any]) -> dict[str, str]:
+        """Every part of one message. Raises Refused and Jinja2's errors."""
+        left = OUTPUT
+        done: dict[str, str] = {}
+        for name, template in self._parts[key].items():
+            pieces = []
+            for piece in _pieces(template, variables):
+                left -= len(piece)
+                if left < 0:
+                    raise Refused(f"the message is longer than {OUTPUT // 1024} KiB")
+                pieces.append(piece)
+            done[name] = "".join(pieces)
+        return done
+
+
+def _pieces(template: Template, variables: dict[str, Any]) -> Iterator[str]:
+    return template.root_render_func(template.new_context(variables, shared=True))
+
+
+def answer(work: Any, *args: Any) -> dict[str, Any]:
+    """What came of one piece of work; memory that ran out also ends this process ("gone")."""
+    try:
+        return {"done": work(*args)}
+    except TOLD as error:
+        return {"error": str(error)[:300] or type(error).__name__}
+    except MemoryError:
+        return {"error": "out of memory", "gone": True}
+    except RecursionError:
+        return {"error": "nested too deep"}
+    except Exception as error:  # noqa: BLE001  a template may raise anything; its values are not for the log
+        return {"error": type(error).__name__}
+
+
+def serve(read: BinaryIO, write: BinaryIO) -> None:
+    """Answer requests until the parent closes its end."""
+    bench = Bench()
+    while (size := read.read(4)) and len(size) == 4:
+        request = json.loads(read.read(int.from_bytes(size, "big")))
+        for key, sources in request["load"].items():
+            _say(write, answer(bench.load, key, sources))
+        for key, variables in request["jobs"]:
+            allow_time()
+            _say(write, answer(bench.render, key, variables))
+
+
+def _say(write: BinaryIO, what: dict[str, Any]) -> None:
+    body = json.dumps(what, ensure_ascii=False).encode("utf-8", "replace")
+    write.write(len(body).to_bytes(4, "big") + body)
+    write.flush()
+    if "gone" in what:
+        sys.exit(1)
+
+
+def allow_time() -> None:
+    """Let the processor kill this process when one message takes much longer than it may, should the parent
+    be gone."""
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    resource.setrlimit(resource.RLIMIT_CPU, (int(used.ru_utime + used.ru_stime + 2 * SECONDS) + 1, _HARD_CPU))
+
+
+_HARD_CPU = resource.getrlimit(resource.RLIMIT_CPU)[1]
+
+
+def close_doors() -> None:
+    """Give up what a renderer does not need. After this line nothing can be opened or started."""
+    _warm_up()
+    resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
+    resource.setrlimit(resource.RLIMIT_NPROC, (0, 0))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (3, 3))
+
+
+def _warm_up() -> None:
+    """Go every way once, the failing one too, while modules can still be imported."""
+    bench = Bench()
+    for html in (True, False):
+        bench.load("warm", {"text": (html, WARM)})
+        answer(bench.render, "warm", {"xs": ["é"]})
+    answer(bench.load, "warm", {"text": (True, "{{ a( }}")})
+
+
+def main() -> None:
+    """Entry of the process."""
+    close_doors()
+    _say(sys.stdout.buffer, {"ready": True})
+    serve(sys.stdin.buffer, sys.stdout.buffer)

@@ -1,0 +1,296 @@
+"""The filters and tests of templates: pure, bounded in what they return, and by locale where people differ."""
+
+from __future__ import annotations
+
+import html
+import re
+from collections.abc import Callable, Mapping
+from datetime import UTC, date, datetime
+from functools import wraps
+from typing import Any, cast
+from urllib.parse import quote
+
+from jinja2 import pass_context
+from jinja2.runtime import Context, Undefined
+from jinja2.tests import TESTS as STOCK_TESTS
+from markupsafe import Markup, escape
+
+from common.money import exponent
+
+from .limits import NUMBER, TEXT, Refused
+
+Filter = Callable[..., Any]
+FILTERS: dict[str, Filter] = {}
+TESTS: dict[str, Callable[..., Any]] = {
+    name: cast("Callable[..., Any]", STOCK_TESTS[name])
+    for name in (
+        "defined", "undefined", "none", "boolean", "true", "false", "integer", "float", "number", "string", "mapping",
+        "sequence", "iterable", "odd", "even", "divisibleby", "in", "eq", "equalto", "ne", "lt", "lessthan", "le", "gt",
+        "greaterthan", "ge",
+        "==", "!=", "<", "<=", ">", ">=",
+    )
+}  # fmt: skip
+MONTHS = (
+    "January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November",
+    "December",
+)  # fmt: skip
+SYMBOLS = {"USD": "$", "EUR": "€", "GBP": "£", "JPY": "¥", "KRW": "₩", "INR": "₹"}
+CHINESE_SYMBOLS = {"CNY": "¥", "USD": "US$", "EUR": "€", "GBP": "£", "JPY": "JP¥", "HKD": "HK$", "TWD": "NT$"}
+
+
+def bounded(function: Filter) -> Filter:
+    """Refuse text longer than one filter may return."""
+
+    @wraps(function)
+    def limited(*args: Any, **kwargs: Any) -> Any:
+        value = function(*args, **kwargs)
+        if isinstance(value, str) and len(value) > TEXT:
+            raise Refused(f"a filter returned more than {TEXT // 1024} KiB")
+        return value
+
+    return limited
+
+
+def named(*names: str) -> Callable[[Filter], Filter]:
+    """Register a filter under its names."""
+
+    def register(function: Filter) -> Filter:
+        FILTERS.update(dict.fromkeys(names, bounded(function)))
+        return function
+
+    return register
+
+
+def text_of(value: Any) -> str:
+    """A value as text; a missing or empty one fails here, by the rules of Missing."""
+    if isinstance(value, Mapping | list | tuple):
+        raise Refused("a list or a group of values is not text")
+    return str(value)
+
+
+@named("default", "d")
+def default(value: Any, instead: Any = "", falsy: bool = False) -> Any:
+    """The value, or another one when it is missing or empty (with true: when it is "", 0 or [] as well)."""
+    return instead if isinstance(value, Undefined) or value is None or (falsy and not value) else value
+
+
+@named("upper")
+def upper(value: Any) -> str:
+    return text_of(value).upper()
+
+
+@named("lower")
+def lower(value: Any) -> str:
+    return text_of(value).lower()
+
+
+@named("capitalize")
+def capitalize(value: Any) -> str:
+    return text_of(value).capitalize()
+
+
+@named("title")
+def title(value: Any) -> str:
+    return text_of(value).title()
+
+
+@named("trim")
+def trim(value: Any) -> str:
+    return text_of(value).strip()
+
+
+@named("string")
+def string(value: Any) -> str:
+    return text_of(value)
+
+
+@named("escape", "e")
+def escaped(value: Any) -> Markup:
+    return escape(text_of(value))
+
+
+@named("truncate")
+def truncate(value: Any, length: int = 80, end: str = "…") -> str:
+    """At most `length` characters, the last of them `end` when something was cut."""
+    text = text_of(value)
+    length = max(int(length), len(end))
+    return text if len(text) <= length else text[: length - len(end)].rstrip() + end
+
+
+@named("replace")
+def replace(value: Any, old: str, new: str) -> str:
+    text, old, new = text_of(value), str(old), str(new)
+    if not old:
+        raise Refused("replace needs something to look for")
+    if len(text) + text.count(old) * (len(new) - len(old)) > TEXT:
+        raise Refused(f"a filter returned more than {TEXT // 1024} KiB")
+    return str(text).replace(old, new)
+
+
+@named("join")
+def join(value: Any, between: str = "") -> str:
+    texts = [text_of(one) for one in _listed(value)]
+    between = str(between)
+    if sum(map(len, texts)) + len(between) * len(texts) > TEXT:
+        raise Refused(f"a filter returned more than {TEXT // 1024} KiB")
+    return between.join(map(str, texts))
+
+
+@named("length", "count")
+def length(value: Any) -> int:
+    if not isinstance(value, str | Mapping | list | tuple):
+        raise Refused("only text and lists have a length")
+    return len(value)
+
+
+@named("first")
+def first(value: Any) -> Any:
+    return next(iter(_listed(value)), None)
+
+
+@named("last")
+def last(value: Any) -> Any:
+    return next(iter(_listed(value)[-1:]), None)
+
+
+@named("urlencode")
+def urlencode(value: Any) -> str:
+    """Percent-encode text for the path or query of a link; "/" stays."""
+    return quote(text_of(value).encode("utf-8", "replace"), safe="/")
+
+
+@named("int")
+def whole(value: Any, instead: int = 0) -> int:
+    try:
+        return int(_number(value))
+    except (Refused, OverflowError, ValueError):
+        return instead
+
+
+@named("float")
+def broken(value: Any, instead: float = 0.0) -> float:
+    try:
+        return float(_number(value))
+    except (Refused, OverflowError, ValueError):
+        return instead
+
+
+@named("abs")
+def absolute(value: Any) -> Any:
+    return abs(_number(value))
+
+
+@named("round")
+def rounded(value: Any, digits: int = 0) -> Any:
+    digits = min(max(int(digits), 0), 6)
+    result = round(_number(value), digits)
+    return result if digits else int(result)
+
+
+@named("number")
+@pass_context
+def number(context: Context, value: Any, digits: int | None = None) -> str:
+    """12345.5 → "12,345.5"; `digits` after the point, as many as there are when left out."""
+    amount = _number(value)
+    if digits is not None:
+        return f"{amount:,.{min(max(int(digits), 0), 6)}f}"
+    return f"{amount:,}"
+
+
+@named("money")
+@pass_context
+def money(context: Context, minor: Any, currency: str = "") -> str:
+    """Minor units to a price as the reader writes it: 1250 → "$12.50", for zh "US$12.50"; the currency is the
+    workspace's when left out."""
+    amount = _number(minor)
+    brand = context.get("brand")
+    code = str(currency or (brand.get("currency", "") if isinstance(brand, dict) else ""))
+    digits = exponent(code)
+    symbol = (CHINESE_SYMBOLS if language(context) == "zh" else SYMBOLS).get(code)
+    shown = f"{abs(amount) / 10**digits:,.{digits}f}"
+    minus = "-" if amount < 0 else ""
+    return f"{minus}{symbol}{shown}" if symbol else f"{minus}{shown} {code}".rstrip()
+
+
+@named("date")
+@pass_context
+def day(context: Context, value: Any, form: str = "long") -> str:
+    """A day as the reader writes it. `form`: long "2 March 2026" (en-US "March 2, 2026", zh "2026年3月2日"),
+    short "2 Mar", "3月2日", or iso "2026-03-02"."""
+    at = _moment(value)
+    if form not in ("long", "short", "iso"):
+        raise Refused(f"date knows long, short and iso, not '{form[:20]}'")
+    if form == "iso":
+        return f"{at.year:04d}-{at.month:02d}-{at.day:02d}"
+    if language(context) == "zh":
+        return f"{at.month}月{at.day}日" if form == "short" else f"{at.year}年{at.month}月{at.day}日"
+    month = MONTHS[at.month - 1]
+    if form == "short":
+        return f"{month[:3]} {at.day}" if _american(context) else f"{at.day} {month[:3]}"
+    return f"{month} {at.day}, {at.year}" if _american(context) else f"{at.day} {month} {at.year}"
+
+
+@named("time")
+@pass_context
+def clock(context: Context, value: Any) -> str:
+    """Hours and minutes, "14:05"."""
+    at = _moment(value)
+    return f"{at.hour:02d}:{at.minute:02d}" if isinstance(at, datetime) else "00:00"
+
+
+@named("name")
+@pass_context
+def name(context: Context, person: Any, instead: str = "") -> str:
+    """A person's name in the order of the reader's language; another word for who has none."""
+    if not isinstance(person, Mapping):
+        raise Refused("name is for a person: {{ profile | name }}")
+    given, family = (str(person.get(part) or "").strip() for part in ("first_name", "last_name"))
+    if language(context) == "zh":
+        return f"{family}{given}" or str(instead)
+    return f"{given} {family}".strip() or str(instead)
+
+
+@named("plain")
+def plain(value: Any) -> str:
+    """Text without tags and entities, on one line."""
+    return " ".join(html.unescape(re.sub(r"<[^<>]{0,2000}>", " ", text_of(value))).split())
+
+
+def language(context: Context) -> str:
+    """The language of the reader, "zh" or "en" …"""
+    return str(context.get("locale") or "en").replace("_", "-").split("-")[0].lower()
+
+
+def _american(context: Context) -> bool:
+    return str(context.get("locale") or "").replace("_", "-").lower() == "en-us"
+
+
+def _listed(value: Any) -> Any:
+    if isinstance(value, list | tuple | str):
+        return value
+    raise Refused("this is not a list")
+
+
+def _number(value: Any) -> Any:
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        raise Refused("this is not a number")
+    if isinstance(value, str):
+        try:
+            value = float(value) if len(value) < 40 else NUMBER * 10
+        except ValueError:
+            raise Refused("this is not a number") from None
+        value = int(value) if value == value and abs(value) < NUMBER and value == int(value) else value
+    if not abs(value) <= NUMBER:
+        raise Refused("a number is too large")
+    return value
+
+
+def _moment(value: Any) -> date:
+    """A date or time from ISO 8601 text or seconds since 1970. Raises Refused."""
+    try:
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            return datetime.fromtimestamp(value, tz=UTC)
+        text = text_of(value).strip()
+        return datetime.fromisoformat(text) if len(text) > 10 else date.fromisoformat(text)
+    except (ValueError, OverflowError, OSError):
+        raise Refused("this is not a date") from None

@@ -1,0 +1,232 @@
+"""The handle of the kept child: one per process, started at first need, killed and replaced when it misbehaves."""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import json
+import os
+import select
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from time import monotonic
+from typing import Any
+
+import jinja2
+import markupsafe
+
+from messaging.render.cell.limits import SECONDS
+
+HERE = Path(__file__).resolve().parent
+LIBRARIES = sorted({str(Path(str(module.__file__)).parent.parent) for module in (jinja2, markupsafe)})
+PATHS = [str(HERE), str(HERE.parent.parent), *LIBRARIES]
+START = "import sys; sys.path += sys.argv[1:]; from cell.child import main; main()"
+LARGEST = 8 * 1024 * 1024  # octets of one answer; a larger one is a lie
+BUDGET = 15.0  # seconds that one call may spend on stopping and starting children; what is left comes later
+KEPT = 200  # compiled (version, locale) pairs, then the child is replaced
+STARTING = 20.0  # seconds; on a busy machine a Python takes its time
+
+
+Job = tuple[str, str]  # source key, variables as JSON text
+
+
+class Died(Exception):
+    """The child is gone, or was killed because it took too long."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """What the child compiles once: `parts` by name with whether they are HTML; `key` is a hash of them."""
+
+    key: str
+    parts: Mapping[str, tuple[bool, str]]
+
+
+class Child:
+    """One running child. Not for several threads at once."""
+
+    def __init__(self) -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, "-I", "-S", "-B", "-X", "utf8", "-c", START, *PATHS],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            env={},
+            cwd="/",
+            start_new_session=True,
+        )
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._in = self._process.stdin.fileno()
+        self._out = self._process.stdout.fileno()
+        os.set_blocking(self._in, False)
+        self._buffer = bytearray()
+        self._fresh = True
+        self.loaded: set[str] = set()
+        self.refused: dict[str, str] = {}
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    def ask(self, sources: Sequence[Source], jobs: Sequence[Job]) -> Iterator[dict[str, Any]]:
+        """Send one request; yields one answer per job as it comes. Raises Died, at the job that was at work."""
+        new = [source for source in sources if source.key not in self.loaded]
+        load = json.dumps({source.key: source.parts for source in new}, ensure_ascii=False)
+        asked = ",".join([f'["{key}",{variables}]' for key, variables in jobs])
+        body = f'{{"load":{load},"jobs":[{asked}]}}'.encode("utf-8", "replace")
+        if self._fresh:
+            self._read(STARTING)
+            self._fresh = False
+        self._write(len(body).to_bytes(4, "big") + body, SECONDS)
+        for source in new:
+            said = self._read(SECONDS)
+            self.loaded.add(source.key)
+            if "error" in said:
+                self.refused[source.key] = said["error"]
+        for _ in jobs:
+            yield self._read(SECONDS)
+
+    def kill(self) -> None:
+        """End the process, whatever it does."""
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(self._process.pid, signal.SIGKILL)
+        self._process.wait()
+        self.forget()
+
+    def forget(self) -> None:
+        """Close our ends of the pipes (after a fork they belong to the other process, which goes on)."""
+        for pipe in (self._process.stdin, self._process.stdout):
+            if pipe is not None:
+                with contextlib.suppress(OSError):
+                    pipe.close()
+
+    def _write(self, octets: bytes, patience: float) -> None:
+        view, end = memoryview(octets), monotonic() + patience
+        poll = select.poll()
+        poll.register(self._in, select.POLLOUT)
+        while view:
+            try:
+                view = view[os.write(self._in, view) :]
+            except BlockingIOError:
+                if not poll.poll(max(end - monotonic(), 0) * 1000):
+                    raise Died("took no request") from None
+            except OSError:
+                raise Died("was gone") from None
+
+    def _read(self, patience: float) -> dict[str, Any]:
+        end = monotonic() + patience
+        size = int.from_bytes(self._take(4, end), "big")
+        if size > LARGEST:
+            raise Died("answered too much")
+        said: dict[str, Any] = json.loads(self._take(size, end))
+        return said
+
+    def _take(self, count: int, end: float) -> bytes:
+        poll = select.poll()
+        poll.register(self._out, select.POLLIN | select.POLLHUP)
+        while len(self._buffer) < count:
+            if not poll.poll(max(end - monotonic(), 0) * 1000):
+                raise Died("took too long")
+            piece = os.read(self._out, 1 << 20)
+            if not piece:
+                raise Died("ended")
+            self._buffer += piece
+        taken = bytes(self._buffer[:count])
+        del self._buffer[:count]
+        return taken
+
+
+_lock = threading.Lock()
+_child: Child | None = None
+Answer = dict[str, Any]
+LATER: Answer = {"error": "the renderer had no time left", "later": True}
+
+
+def render(sources: Mapping[str, Source], jobs: Sequence[Job]) -> list[Answer]:
+    """An answer {"done": parts} or {"error": words} per job, in order; with "later" the
+    error says nothing about the job.
+
+    The group goes as one request. If the child dies or takes too long, the group is rendered one by one, each
+    guilty message costing its own child, so that no message fails for another's sake.
+    """
+    with _lock:
+        answers = _together(sources, jobs)
+        if answers is not None:
+            return answers
+        end = monotonic() + BUDGET
+        return [_alone(sources, job) if monotonic() < end else LATER for job in jobs]
+
+
+def close() -> None:
+    """End the child of this process; the next rendering starts another."""
+    global _child
+    with _lock:
+        if _child is not None:
+            _child.kill()
+            _child = None
+
+
+def pid() -> int | None:
+    """The child's process id, if there is one."""
+    return _child.pid if _child is not None else None
+
+
+def _together(sources: Mapping[str, Source], jobs: Sequence[Job]) -> list[Answer] | None:
+    child = _running()
+    try:
+        return _told(child, list(child.ask(list(sources.values()), jobs)), jobs)
+    except (Died, ValueError):
+        close_unlocked()
+        return None
+
+
+def _alone(sources: Mapping[str, Source], job: Job) -> Answer:
+    child = _running()
+    try:
+        return _told(child, list(child.ask([sources[job[0]]], [job])), [job])[0]
+    except (Died, ValueError) as error:
+        close_unlocked()
+        return {"error": f"the renderer {error} and was stopped"}
+
+
+def _told(child: Child, answers: list[Answer], jobs: Sequence[Job]) -> list[Answer]:
+    """A source that was refused answers for its jobs."""
+    return [
+        {"error": child.refused[key]} if key in child.refused else answer
+        for answer, (key, _) in zip(answers, jobs, strict=True)
+    ]
+
+
+def _running() -> Child:
+    global _child
+    if _child is not None and len(_child.loaded) >= KEPT:
+        close_unlocked()
+    if _child is None:
+        _child = Child()
+    return _child
+
+
+def close_unlocked() -> None:
+    """As `close`, for who holds the lock."""
+    global _child
+    if _child is not None:
+        _child.kill()
+        _child = None
+
+
+def _after_fork() -> None:
+    """A forked process starts its own child: two readers of one pipe would take each other's answers."""
+    global _child, _lock
+    if _child is not None:
+        _child.forget()
+    _child, _lock = None, threading.Lock()
+
+
+os.register_at_fork(after_in_child=_after_fork)
+atexit.register(close)

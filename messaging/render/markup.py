@@ -1,0 +1,251 @@
+"""From an author's HTML or MJML to the frozen source of a part: once, when a template is published.
+
+MJML (mrml, without web fonts), CSS into style attributes (css-inline, nothing fetched), links and their places
+(selectolax), the text part (inscriptis). Nothing here touches the network or knows a recipient.
+"""
+
+from __future__ import annotations
+
+import html as entities
+import re
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+from urllib.parse import urlsplit
+
+import css_inline
+import mrml
+from inscriptis import get_text
+from inscriptis.model.config import ParserConfig
+from selectolax.lexbor import LexborHTMLParser
+
+from messaging.links import Place
+from messaging.render.shield import Shielded, as_words, has_marks, shield, with_preheader
+
+PLACE, INNER = "\x02", "\x03"  # what stands around the place of a link, and before a destination that people change
+_INLINER = css_inline.CSSInliner(load_remote_stylesheets=False, keep_style_tags=False, keep_at_rules=True)
+_TEXT = ParserConfig(display_links=True)
+_SPOT = re.compile(r"pjl(\d{4})ljp")
+_IN_TEXT = re.compile(r"https?://[^\s<>\"'()\[\]{}]+", re.IGNORECASE)
+_OWN = re.compile(r"\blinks\s*\.\s*(unsubscribe|preferences|view)\b")
+_BRAND = re.compile(r"\{\{-?\s*brand\.url\s*-?\}\}")
+_BODY = re.compile(r"<body[^>]*>", re.IGNORECASE)
+_HIDDEN = (
+    '<div style="display:none;font-size:1px;line-height:1px;max-height:0;max-width:0;opacity:0;overflow:hidden;'
+    'mso-hide:all">{}</div>'
+)
+PIXEL = f'<img src="{PLACE}o{PLACE}" width="1" height="1" alt="" style="display:block;border:0;width:1px;height:1px" />'
+
+
+@dataclass
+class Page:
+    """The parts of one locale while they are worked on, the places of links found, and what is wrong."""
+
+    parts: dict[str, str] = field(default_factory=dict)
+    links: list[Place] = field(default_factory=list)
+    faults: list[tuple[str, str]] = field(default_factory=list)
+
+    def frozen(self) -> dict[str, Any]:
+        """As it is stored in a version: the parts, and "links" in order."""
+        return {**self.parts, "links": [asdict(link) for link in self.links]}
+
+
+@dataclass(frozen=True)
+class Kind:
+    """What publishing needs of a channel: its HTML parts, whether it shows opens, and the workspace's address."""
+
+    html: frozenset[str]
+    opens: bool
+    brand_url: str
+    locale: str
+
+
+def build(sources: Mapping[str, str], kind: Kind) -> Page:
+    """Work one locale's sources into frozen parts. Raises Refused and TemplateSyntaxError; other faults are in
+    `faults` as (part, message)."""
+    page = Page()
+    preheader = sources.get("preheader", "")
+    for name, source in sources.items():
+        if name in ("preheader", "text"):
+            continue
+        if name == "mjml" or name in kind.html:
+            _markup(page, name, source, preheader, kind)
+        else:
+            page.parts[name] = shield_only(source)
+    if sources.get("text"):
+        page.parts["text"] = _plain(page, sources["text"], kind)
+    return page
+
+
+def shield_only(source: str) -> str:
+    """A plain part without its Jinja comments, refused where Jinja's own lexer refuses it."""
+    shielded = shield(source, markup=False)
+    return shielded.restore(shielded.text)
+
+
+def _markup(page: Page, name: str, source: str, preheader: str, kind: Kind) -> None:
+    """One HTML part, and the text part made from it if none is written."""
+    source, shown = with_preheader(source, preheader)
+    own_tables = "<tbody" not in source.lower()
+    shielded = shield(source, markup=True)
+    whole, text = name == "mjml", shielded.text
+    if name == "mjml":
+        name, text = "html", _from_mjml(text, kind.locale)
+    whole = whole or "<html" in text.lower()
+    text = _INLINER.inline(text) if whole else f"<html><body>{text}</body></html>"
+    tree = LexborHTMLParser(text)
+    page.faults += [(name, message) for message in _dangers(tree)]
+    _take_links(page, name, tree, shielded, kind)
+    done = _settled(tree.html or "", own_tables)
+    if whole and "text" not in page.parts and name == "html":
+        page.parts["text"] = _restored(page, shielded, _text_of(done), html=False)
+    if not whole:
+        done = done.partition("<body>")[2].rpartition("</body>")[0]
+    done = _restored(page, shielded, done, html=True)
+    if preheader and not shown and whole:
+        hidden = _HIDDEN.format(with_preheader("{{ preheader }}", preheader)[0])
+        done = _BODY.sub(lambda found: found[0] + hidden, done, count=1)
+    if kind.opens and name == "html" and "</body>" in done:
+        before, _, after = done.rpartition("</body>")
+        done = f"{before}{PIXEL}</body>{after}"
+    page.parts[name] = done
+
+
+def _from_mjml(text: str, locale: str) -> str:
+    """HTML from MJML. Raises ValueError with mrml's words."""
+    language = locale.replace("_", "-")
+    text = re.sub(r"<mjml(?=[\s>])(?![^>]*\blang=)", f'<mjml lang="{language}"', text, count=1)
+    try:
+        return str(mrml.to_html(text, render_options=mrml.RenderOptions(fonts={})).content)
+    except OSError as error:  # what mrml raises for everything
+        raise ValueError(str(error)) from None
+
+
+def _settled(text: str, own_tables: bool) -> str:
+    """A loop over rows stays around the rows: parsers put the first mark before the <tbody> they add."""
+    if own_tables:
+        return re.sub(r"((?:<!--pjx\d{4}xjp-->\s*)+)<tbody>", r"<tbody>\1", text)
+    return text
+
+
+def _dangers(tree: LexborHTMLParser) -> list[str]:
+    """What no mail program runs and no reader wants: scripts, frames, forms, handlers, foreign style sheets."""
+    found = [
+        f"<{name}> is not allowed"
+        for name in ("script", "iframe", "object", "embed", "form", "base")
+        if tree.css_first(name) is not None
+    ]
+    if tree.css_first('link[rel="stylesheet"]') is not None:
+        found.append("style sheets from elsewhere are not fetched: write them into <style>")
+    handlers = {name for node in tree.css("*") for name in node.attributes if name.startswith("on")}
+    return found + [f"the attribute {name} is not allowed" for name in sorted(handlers)]
+
+
+def _take_links(page: Page, part: str, tree: LexborHTMLParser, shielded: Shielded, kind: Kind) -> None:
+    """Give every link its place, and take our own attributes out."""
+    for node in tree.css("a[href]"):
+        attributes = dict(node.attributes)
+        for name in ("data-utm", "data-track", "data-alias"):
+            if name in attributes:
+                del node.attrs[name]
+        href = (attributes.get("href") or "").strip()
+        place, fault = _place(href, attributes, shielded, kind)
+        if fault:
+            page.faults.append((part, fault))
+        if place is not None:
+            node.attrs["href"] = _spot(page, place)
+
+
+def _place(href: str, attributes: Mapping[str, str | None], shielded: Shielded, kind: Kind) -> tuple[Place | None, str]:
+    """What becomes of one href: a place, or nothing because it stays as it is; and what is wrong with it."""
+    tags = shielded.tags_in(href)
+    if any(_OWN.search(tag) for tag in tags):
+        return None, ""
+    if tags and all(_BRAND.fullmatch(tag) for tag in tags):
+        href, tags = _BRAND.sub(lambda _: kind.brand_url, shielded.restore(href)), []
+    fault = fault_of(href, personal=bool(tags))
+    if fault:
+        return None, fault
+    if not tags and not is_web(href):
+        return None, ""
+    tagged, tracked = attributes.get("data-utm") != "off", attributes.get("data-track") != "off"
+    if not tagged and not tracked and not tags:
+        return None, ""
+    alias = (attributes.get("data-alias") or "")[:80]
+    return Place(href, "" if has_marks(alias) else alias, tagged, tracked, bool(tags)), ""
+
+
+def is_web(url: str) -> bool:
+    """Whether an address is http or https."""
+    return url[:7].lower() == "http://" or url[:8].lower() == "https://"
+
+
+def fault_of(url: str, *, personal: bool = False) -> str:
+    """Why nobody should be sent to this address, or ""."""
+    if not url or url.startswith("#"):
+        return "a link leads nowhere" if not url else ""
+    scheme = re.match(r"([a-zA-Z][a-zA-Z0-9+.-]*):", url)
+    if scheme is None:
+        begins = has_marks(url[:11])
+        return "" if personal and begins else f"a link needs a full address: '{url[:60]}'"
+    if scheme[1].lower() in ("javascript", "data", "vbscript", "file", "blob", "about"):
+        return f"a link must not begin with {scheme[1].lower()}:"
+    if not is_web(url):
+        return "" if scheme[1].lower() not in ("http", "https") else f"a link is broken: '{url[:60]}'"
+    return _host_fault(url, personal)
+
+
+def _host_fault(url: str, personal: bool) -> str:
+    if re.search(r"[\x00-\x20\x7f\\]", url):
+        return f"a link holds a blank, a backslash or a control character: '{url[:60]}'"
+    try:
+        parts = urlsplit(url)
+        host = parts.hostname or ""
+    except ValueError:
+        return f"a link is broken: '{url[:60]}'"
+    if "@" in parts.netloc:
+        return f"a link must not carry a user name: '{url[:60]}'"
+    if not host and not personal:
+        return f"a link is broken: '{url[:60]}'"
+    return ""
+
+
+def _spot(page: Page, place: Place) -> str:
+    if len(page.links) > 999:
+        page.faults.append(("html", "more than 1000 links"))
+        return ""
+    page.links.append(place)
+    return f"pjl{len(page.links) - 1:04d}ljp"
+
+
+def _text_of(html: str) -> str:
+    """The text part of a finished page: blocks as lines, links as [text](address)."""
+    lines = (" ".join(line.split()) for line in get_text(as_words(html), _TEXT).splitlines())
+    return re.sub(r"\n{3,}", "\n\n", "\n".join(lines)).strip() + "\n"
+
+
+def _plain(page: Page, source: str, kind: Kind) -> str:
+    """A text part as its author wrote it; addresses in it become places too."""
+    shielded = shield(source, markup=False)
+
+    def spot(found: re.Match[str]) -> str:
+        url = found[0].rstrip(".,;:!?。，；：！？")
+        place, fault = _place(url, {}, shielded, kind)
+        if fault:
+            page.faults.append(("text", fault))
+        return (_spot(page, place) if place else url) + found[0][len(url) :]
+
+    return _restored(page, shielded, _IN_TEXT.sub(spot, shielded.text), html=False)
+
+
+def _restored(page: Page, shielded: Shielded, text: str, *, html: bool) -> str:
+    """Spots become places, marks become Jinja again."""
+
+    def place(found: re.Match[str]) -> str:
+        number = int(found[1])
+        link = page.links[number]
+        if not link.personal:
+            return f"{PLACE}l{number}{PLACE}"
+        return f"{PLACE}d{number}{INNER}{entities.escape(link.url) if html else link.url}{PLACE}"
+
+    return shielded.restore(_SPOT.sub(place, text))
