@@ -34,7 +34,12 @@ class Link(models.Model):
 
 
 class Click(models.Model):
-    """One request for a link or the open pixel, raw, with our reading of who made it."""
+    """One request for a link or the open pixel, raw, with our reading of who made it.
+
+    `why` is WAITING while other clicks on the same message may still show that a machine made it.
+    """
+
+    WAITING = "waiting"
 
     class Kind(models.TextChoices):
         CLICK = "click", _("click")
@@ -52,7 +57,10 @@ class Click(models.Model):
     class Meta:
         verbose_name = _("click or open")
         verbose_name_plural = _("clicks and opens")
-        indexes = [models.Index(fields=["delivery", "kind", "at"], name="click_delivery")]
+        indexes = [
+            models.Index(fields=["delivery", "kind", "at"], name="click_delivery"),
+            models.Index(fields=["at"], name="click_waiting", condition=models.Q(why="waiting")),
+        ]
 
     def __str__(self) -> str:
         return f"{self.kind} {self.at:%Y-%m-%d %H:%M}"
