@@ -83,11 +83,8 @@ def set_up(*, now: datetime, say: Say, smtp_port: int = SMTP_PORT) -> Demo:
         import_all(files, sources["history"], now=now, step=step)
         step("recording who agreed to offers", lambda: hear_consents(now))
         step("scoring everybody", lambda: score_everybody(now))
-    for key, enter_present in RECIPES.items():
-        step(
-            f"recipe {key}",
-            lambda key=key, enter=enter_present: install_recipe(key, now=now, by=user, enter_present=enter),
-        )  # type: ignore[misc]
+    for key, enter in RECIPES.items():
+        step(f"recipe {key}", partial(install_recipe, key, now=now, by=user, enter_present=enter))
     return Demo(write_key, *counts())
 
 

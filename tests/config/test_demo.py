@@ -1,0 +1,148 @@
+"""The demo: invented people, moved weeks, a mailbox that keeps mail whole, readers who use HTTP only."""
+
+from __future__ import annotations
+
+import smtplib
+import sys
+from datetime import date, datetime, timedelta
+from email.message import EmailMessage
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.test import Client, override_settings
+from django.urls import include, path
+
+from config.demo import data, mailbox
+from config.demo.names import person
+from config.demo.shoppers import Letter, Shoppers, read_letter, user_of
+from tests.harness import Cluster, listens, wait_until
+
+urlpatterns = [path("mailbox/", include("config.demo.urls"))]
+
+
+def make_mail(to: str = "maria.diaz.1@example.com", *, subject: str = "Hello", html: str = "") -> bytes:
+    message = EmailMessage()
+    message["To"], message["From"], message["Subject"] = to, "shop@example.com", subject
+    message["Message-ID"] = f"<{subject}@example.com>"
+    message["List-Unsubscribe"] = "<http://127.0.0.1:8000/u/abc>"
+    message.set_content("Your code: GIFT-7KQ2M4XW")
+    message.add_alternative(html or "<p>Hi</p><script>alert(1)</script>", subtype="html")
+    return bytes(message)
+
+
+def test_a_household_is_always_the_same_person() -> None:
+    people = [person(number) for number in range(1, 2001)]
+    assert person(1) == people[0]
+    assert len({one.email for one in people}) == 2000
+    assert all(one.email.endswith("@example.com") and one.email.isascii() for one in people)
+    chinese = [one for one in people if one.locale == "zh-Hans"]
+    assert 600 < len(chinese) < 730
+    assert {one.timezone for one in chinese} == {"Asia/Shanghai"}
+    assert all(user_of(one.email) == one.user_id for one in people)
+
+
+@pytest.mark.parametrize("days", range(14))
+def test_the_last_day_lies_in_the_past_seven_on_its_weekday(days: int) -> None:
+    last, today = date(2017, 12, 31), date(2026, 11, 20) + timedelta(days=days)
+    moved = last + timedelta(weeks=data.weeks_between(last, today))
+    assert 1 <= (today - moved).days <= 7
+    assert moved.weekday() == last.weekday()
+
+
+def test_the_year_becomes_files(tmp_path: Path, now: datetime) -> None:
+    import pyarrow.parquet as pq
+
+    files = data.write_files(tmp_path, now=now)
+    rows = {name: pq.read_table(file) for name, file in vars(files).items()}
+    assert rows["people"].num_rows == 2469
+    assert rows["orders_past"].num_rows + rows["orders_live"].num_rows == 155_848
+    past, live = (rows[name]["placed_at"].to_pylist() for name in ("orders_past", "orders_live"))
+    assert max(past) < min(live)
+    assert max(live) < now
+    assert timedelta(days=13) < max(live) - min(live) < timedelta(days=14)
+    assert now - max(live) < timedelta(days=8)
+    signups = rows["signups_past"]["event"].to_pylist() + rows["signups_live"]["event"].to_pylist()
+    assert signups.count("Signed Up") == 2469
+    assert 0.88 < signups.count("Subscribed") / 2469 < 0.92
+
+
+def test_without_the_package_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(data, "PACKAGE", "no_such_package")
+    with pytest.raises(data.MissingData, match="not installed"):
+        data.data_file("transactions")
+
+
+def test_mail_is_kept_found_and_pruned(tmp_path: Path) -> None:
+    names = [mailbox.store(tmp_path, make_mail(subject=f"S{number}")) for number in range(5)]
+    assert mailbox.ids(tmp_path) == names
+    assert mailbox.ids(tmp_path, after=names[2]) == names[3:]
+    assert [mail.subject for mail in mailbox.latest(tmp_path, limit=2)] == ["S4", "S3"]
+    assert [mail.subject for mail in mailbox.latest(tmp_path, to="s1")] == ["S1"]
+    assert mailbox.prune(tmp_path, keep=2) == 3
+    assert mailbox.ids(tmp_path) == names[3:]
+    for bad in ("../secret", "x", f"{names[0]}/../y"):
+        with pytest.raises(FileNotFoundError):
+            mailbox.read(tmp_path, bad)
+
+
+def test_the_browser_shows_mail_in_a_sandbox(settings: Any, tmp_path: Path, client: Client) -> None:
+    settings.VAR = tmp_path
+    name = mailbox.store(tmp_path / "mailbox", make_mail(subject="Gift"))
+    with override_settings(ROOT_URLCONF=__name__):
+        assert "Gift" in client.get("/mailbox/").content.decode()
+        assert "Gift" not in client.get("/mailbox/?q=other").content.decode()
+        page = client.get(f"/mailbox/{name}/").content.decode()
+        assert 'sandbox="allow-popups allow-popups-to-escape-sandbox"' in page
+        assert "<script>alert(1)" not in page
+        html = client.get(f"/mailbox/{name}/html")
+        assert html["Content-Security-Policy"].startswith("sandbox allow-popups")
+        assert "default-src 'none'" in html["Content-Security-Policy"]
+        assert client.get("/mailbox/00000000000000000000-000000-1/").status_code == 404
+
+
+def test_the_mailbox_is_not_mounted_outside_the_demo(client: Client) -> None:
+    assert client.get("/mailbox/").status_code == 404
+
+
+def test_the_post_office_takes_mail_for_anybody(cluster: Cluster) -> None:
+    folder, port = cluster.folder / "mailbox", cluster.smtp_port
+    cluster.start("mailbox", [sys.executable, "-m", "config.demo.mailbox", str(port), str(folder)])
+    wait_until(lambda: listens(port), what="the mailbox listens")
+    with smtplib.SMTP("127.0.0.1", port) as wire:
+        wire.sendmail("shop@example.com", ["a@example.com"], make_mail("a@example.com"))
+    assert [mail.to for mail in mailbox.latest(folder)] == ["a@example.com"]
+
+
+def test_a_reader_sees_picture_links_and_code(tmp_path: Path) -> None:
+    html = (
+        '<a href="http://127.0.0.1:8000/c/tok1">Shop</a><a href="http://127.0.0.1:8000/u/x">Unsubscribe</a>'
+        '<img src="https://cdn.example.com/logo.png"><img src="http://127.0.0.1:8000/o/pix.gif">'
+    )
+    name = mailbox.store(tmp_path, make_mail(html=html))
+    assert read_letter(tmp_path, name, "http://127.0.0.1:8000") == Letter(
+        id="<Hello@example.com>",
+        user_id="household-1",
+        pixel="http://127.0.0.1:8000/o/pix.gif",
+        links=("http://127.0.0.1:8000/c/tok1",),
+        leave="http://127.0.0.1:8000/u/abc",
+        coupon="GIFT-7KQ2M4XW",
+    )
+
+
+def test_readers_decide_alike_each_time_and_mostly_do_nothing(tmp_path: Path) -> None:
+    shoppers = Shoppers("http://127.0.0.1:9", "key", tmp_path)
+    letters = [Letter(f"<{n}@example.com>", f"household-{n}", "pixel", ("link",), "leave", "") for n in range(1000)]
+    plans = [[round(delay, 6) for delay, _ in shoppers.plan(letter)] for letter in letters]
+    assert plans == [[round(delay, 6) for delay, _ in shoppers.plan(letter)] for letter in letters]
+    assert 500 < sum(map(bool, plans)) < 600
+    assert 150 < sum(len(plan) == 2 for plan in plans) < 250
+    assert min(delay for plan in plans for delay in plan) > 4
+
+
+def test_shoppers_know_nothing_of_the_engine() -> None:
+    from tests.architecture import Module, imports
+
+    source = Path(__file__).parents[2] / "config/demo/shoppers.py"
+    used = {one.target.partition(".")[0] for one in imports(Module("config.demo.shoppers", source))}
+    assert used.isdisjoint({"segments", "messaging", "campaigns", "django"})
