@@ -12,24 +12,24 @@ DAYS = 365
 PEOPLE = """
 INSERT INTO segments_profile (public_id, shard, bucket, email, phone, first_name, last_name, locale, timezone, country,
   city, gender, registered_at, first_seen_at, last_seen_at, traits, no_profiling)
-SELECT md5(%(seed)s || i::text)::uuid, i %% 16, (i * 7919) %% 10000, 'p' || i || '@example.com', '', 'P' || i, '',
+SELECT md5(%(seed)s::text || i::text)::uuid, i %% 16, (i * 7919) %% 10000, 'p' || i || '@example.com', '', 'P' || i, '',
   CASE WHEN i %% 3 = 0 THEN 'zh-Hans' ELSE 'en' END, 'Asia/Shanghai',
   (ARRAY['CN','US','DE','FR','JP','GB','BR','IN'])[1 + i %% 8], '', '',
-  %(now)s - (i %% 365) * interval '1 day', %(now)s - interval '400 days', %(now)s,
+  %(now)s::timestamptz - (i %% 365) * interval '1 day', %(now)s::timestamptz - interval '400 days', %(now)s,
   jsonb_build_object('plan', (ARRAY['free','basic','pro'])[1 + i %% 3]), false
-FROM generate_series(%(first)s, %(last)s) AS i
+FROM generate_series(%(first)s::bigint, %(last)s::bigint) AS i
 """
 
 EVENTS = """
 INSERT INTO segments_event (source_id, key, profile_id, shard, tx, kind, name, occurred_at, received_at, value,
   properties, context, live, flags, depth)
-SELECT %(source)s, 'e' || i, p, p %% 16, 1, 'track',
+SELECT %(source)s::bigint, 'e' || i, p, p %% 16, 1, 'track',
   CASE WHEN r < 0.60 THEN 'page' WHEN r < 0.85 THEN 'Product Viewed' WHEN r < 0.93 THEN 'Product Added'
     ELSE 'Order Completed' END,
   at, at, CASE WHEN r >= 0.93 THEN 500 + (i %% 20000) END, '{}', '{}', true, '', 0
-FROM (SELECT i, random() AS r, 1 + floor(power(random(), 1.5) * %(people)s)::bigint AS p,
-        %(now)s - random() * %(days)s * interval '1 day' AS at
-      FROM generate_series(%(first)s, %(last)s) AS i) AS made
+FROM (SELECT i, random() AS r, 1 + floor(power(random(), 1.5) * %(people)s::float)::bigint AS p,
+        %(now)s::timestamptz - random() * %(days)s::float * interval '1 day' AS at
+      FROM generate_series(%(first)s::bigint, %(last)s::bigint) AS i) AS made
 """
 
 STATS = """

@@ -28,10 +28,12 @@ def populated(people: int, events: int) -> str:
 
         from bench.data import populate
 
-        _administer(f'CREATE DATABASE "{name}"')
-        with using(name):
+        raw = f"{name}_raw"
+        _administer(f'DROP DATABASE IF EXISTS "{raw}" WITH (FORCE)', f'CREATE DATABASE "{raw}"')
+        with using(raw):
             call_command("migrate", verbosity=0)
             populate(people, events)
+        _administer(f'ALTER DATABASE "{raw}" RENAME TO "{name}"')
     return name
 
 
