@@ -1,15 +1,16 @@
 """A journey as a drawing: where each step stands, and the lines between them, top-down.
 
 Layers by the longest path from the trigger (back edges of loops, found by depth-first search, do not count);
-order within a layer by the mean place of the parents (barycentre, Sugiyama, Tagawa and Toda, 1981), two sweeps.
-It draws whatever is there, also a draft that is not yet sound: unknown targets are left out, and steps that
-nothing leads to stand at the end.
+a line that passes a layer gets a lane there; order within a layer by the mean place of the parents (barycentre,
+Sugiyama, Tagawa and Toda, 1981). It draws whatever is there, also a draft that is not yet sound: unknown targets
+are left out, and steps that nothing leads to stand at the end.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 from campaigns.steps import steps
@@ -18,6 +19,7 @@ from common.params import Invalid, read_params
 from common.text import is_chinese, say
 
 WIDTH, HEIGHT, GAP_X, GAP_Y, EDGE = 224, 92, 36, 58, 16
+LANE = 28  # width of the lane in which a long line passes a layer
 TRIGGER = "@trigger"
 ICONS = {
     "send": "outgoing_mail", "wait": "hourglass_top", "wait_for": "hourglass_bottom", "branch": "call_split",
@@ -69,12 +71,13 @@ def draw(graph: Mapping[str, Any], *, language: str) -> Drawing:
     if not nodes:
         return Drawing((), (), 0, 0)
     back = _back_edges(ways)
-    layers = _order(_layers(ways, back), ways, back)
-    places = _places(layers)
-    boxes = [_box(key, graph, nodes, places[key], language) for layer in layers for key in layer]
-    lines = [_line(places[a], places[b], port, (a, b) in back) for a, outs in ways.items() for port, b in outs]
-    width = max(x for x, _y in places.values()) + WIDTH + EDGE
-    height = max(y for _x, y in places.values()) + HEIGHT + EDGE
+    layers, routes = _with_lanes(_layers(ways, back), ways, back)
+    places = _places(_order(layers, routes))
+    boxes = [_box(key, graph, nodes, places[key], language) for layer in layers for key in layer if key in ways]
+    lines = [_down([places[stop] for stop in route], port) for port, route in routes]
+    lines += [_round(places[a], places[b], port) for a, outs in ways.items() for port, b in outs if (a, b) in back]
+    width = max(place[0] for place in places.values()) + WIDTH + EDGE + (LANE * 2 if back else 0)
+    height = max(place[1] for place in places.values()) + HEIGHT + EDGE
     return Drawing(boxes, lines, width, height)
 
 
@@ -164,62 +167,107 @@ def _reached(ways: Ways) -> set[str]:
     return found
 
 
-def _order(layers: list[list[str]], ways: Ways, back: set[tuple[str, str]]) -> list[list[str]]:
-    """Each layer sorted by the mean place of its parents, ties in their first order; two sweeps settle it."""
-    parents: dict[str, list[str]] = {key: [] for key in ways}
-    for key, outs in ways.items():
-        for _port, to in outs:
-            if (key, to) not in back:
-                parents[to].append(key)
-    for _sweep in range(2):
-        place: dict[str, float] = {}
-        for layer in layers:
-            for index, key in enumerate(layer):
-                above = [place[one] for one in parents[key] if one in place]
-                place[key] = sum(above) / len(above) if above else float(index)
-            layer.sort(key=lambda key: place[key])
-            middle = (len(layer) - 1) / 2
-            place |= {key: index - middle for index, key in enumerate(layer)}
+def _with_lanes(
+    layers: list[list[str]], ways: Ways, back: set[tuple[str, str]]
+) -> tuple[list[list[str]], list[tuple[str, list[str]]]]:
+    """The layers with a lane for each line that passes one, and every line as (port, stops from layer to layer)."""
+    depth = {key: row for row, layer in enumerate(layers) for key in layer}
+    routes = []
+    for a, outs in ways.items():
+        for port, b in outs:
+            if (a, b) in back:
+                continue
+            lanes = [f"{a}|{port}|{b}|{row}" for row in range(depth[a] + 1, depth[b])]
+            for row, lane in enumerate(lanes, start=depth[a] + 1):
+                layers[row].append(lane)
+            routes.append((port, [a, *lanes, b]))
+    return layers, routes
+
+
+def _order(layers: list[list[str]], routes: list[tuple[str, list[str]]]) -> list[list[str]]:
+    """Each layer sorted by the mean place of its parents, ties in their first order."""
+    parents: dict[str, list[str]] = {}
+    for _port, stops in routes:
+        for above, below in pairwise(stops):
+            parents.setdefault(below, []).append(above)
+    place: dict[str, float] = {}
+    for layer in layers:
+        wish = {}
+        for index, key in enumerate(layer):
+            above = [place[one] for one in parents.get(key, ()) if one in place]
+            wish[key] = sum(above) / len(above) if above else float(index)
+        layer.sort(key=lambda key: wish[key])
+        middle = (len(layer) - 1) / 2
+        place |= {key: index - middle for index, key in enumerate(layer)}
     return layers
 
 
-def _places(layers: list[list[str]]) -> dict[str, tuple[int, int]]:
-    """Pixels of each box, layers centred."""
-    widest = max(len(layer) for layer in layers)
-    full = widest * WIDTH + (widest - 1) * GAP_X
+def _places(layers: list[list[str]]) -> dict[str, tuple[int, int, int]]:
+    """Left, top and width in pixels of each box and lane, layers centred."""
+    spans = [sum(map(_wide, layer)) + GAP_X * (len(layer) - 1) for layer in layers]
     places = {}
-    for row, layer in enumerate(layers):
-        span = len(layer) * WIDTH + (len(layer) - 1) * GAP_X
-        left = EDGE + (full - span) // 2
-        for column, key in enumerate(layer):
-            places[key] = (left + column * (WIDTH + GAP_X), EDGE + row * (HEIGHT + GAP_Y))
+    for row, (layer, span) in enumerate(zip(layers, spans, strict=True)):
+        left = EDGE + (max(spans) - span) // 2
+        for key in layer:
+            places[key] = (left, EDGE + row * (HEIGHT + GAP_Y), _wide(key))
+            left += _wide(key) + GAP_X
     return places
 
 
-def _line(a: tuple[int, int], b: tuple[int, int], port: str, back: bool) -> Line:
-    """A curve from the foot of `a` to the head of `b`; a loop's way back goes round the right side."""
-    if back:
-        x1, y1, x2, y2 = a[0] + WIDTH, a[1] + HEIGHT // 2, b[0] + WIDTH, b[1] + HEIGHT // 2
-        far = max(x1, x2) + 42
-        return Line(f"M{x1},{y1} C{far},{y1} {far},{y2} {x2 + 6},{y2}", port, far - 8, (y1 + y2) // 2, True)
-    x1, y1, x2, y2 = a[0] + WIDTH // 2, a[1] + HEIGHT, b[0] + WIDTH // 2, b[1] - 6
-    bend = (y2 - y1) // 2
-    path = f"M{x1},{y1} C{x1},{y1 + bend} {x2},{y2 - bend} {x2},{y2}"
-    return Line(path, port, round(x1 + (x2 - x1) * 0.3), round(y1 + (y2 - y1) * 0.36), False)
+def _wide(key: str) -> int:
+    return LANE if "|" in key else WIDTH
+
+
+def _down(stops: list[tuple[int, int, int]], port: str) -> Line:
+    """A curve from the foot of the first stop to the head of the last, straight through the lanes between."""
+    (left, top, wide), rest = stops[0], stops[1:]
+    x, y = left + wide // 2, top + HEIGHT
+    first, path = (x, y), [f"M{x},{y}"]
+    for left, top, wide in rest:
+        last = (left, top, wide) == rest[-1]
+        to_x, to_y = left + wide // 2, top - (6 if last else 0)
+        bend = (to_y - y) // 2
+        path.append(f"C{x},{y + bend} {to_x},{to_y - bend} {to_x},{to_y}")
+        x, y = to_x, to_y
+        if not last:
+            y += HEIGHT
+            path.append(f"L{x},{y}")
+    left, top, wide = rest[0]
+    at_x = first[0] + (left + wide // 2 - first[0]) * 0.32
+    return Line(" ".join(path), port, round(at_x), round(first[1] + GAP_Y * 0.38), False)
+
+
+def _round(a: tuple[int, int, int], b: tuple[int, int, int], port: str) -> Line:
+    """The way back of a loop, round the right side."""
+    x1, y1, x2, y2 = a[0] + WIDTH, a[1] + HEIGHT // 2, b[0] + WIDTH, b[1] + HEIGHT // 2
+    far = max(x1, x2) + 46
+    return Line(f"M{x1},{y1} C{far},{y1} {far},{y2} {x2 + 6},{y2}", port, far - 10, (y1 + y2) // 2, True)
 
 
 def _box(
-    key: str, graph: Mapping[str, Any], nodes: Mapping[str, Mapping[str, Any]], place: tuple[int, int], language: str
+    key: str,
+    graph: Mapping[str, Any],
+    nodes: Mapping[str, Mapping[str, Any]],
+    place: tuple[int, int, int],
+    language: str,
 ) -> Box:
     if key == TRIGGER:
         trigger = _mapping(graph.get("trigger"))
         kind = str(trigger.get("type", ""))
         said = _said(triggers, kind, trigger.get("params"), language)
-        return Box(key, "trigger", "play_circle", say("Who enters", "谁进入", language), said, *place)
+        return Box(key, "trigger", "play_circle", say("Who enters", "谁进入", language), said, place[0], place[1])
     node = nodes[key]
     kind = str(node.get("type", ""))
     title = str((is_chinese(language) and node.get("label_zh")) or node.get("label") or key)
-    return Box(key, kind, ICONS.get(kind, "widgets"), title, _said(steps, kind, node.get("params"), language), *place)
+    return Box(
+        key,
+        kind,
+        ICONS.get(kind, "widgets"),
+        title,
+        _said(steps, kind, node.get("params"), language),
+        place[0],
+        place[1],
+    )
 
 
 def _said(family: Any, kind: str, params: Any, language: str) -> str:

@@ -249,8 +249,14 @@ def _freshness(now: datetime) -> list[dict[str, Any]]:
     oldest = segments.exclude(evaluated_at=None).values_list("evaluated_at", flat=True).first()
     rows = [
         (_("last fact"), people.last_fact_at()),
-        (_("last fact from a source"), Source.objects.exclude(kind="engine").order_by("-last_seen_at").exclude(
-            last_seen_at=None).values_list("last_seen_at", flat=True).first()),
+        (
+            _("last fact from a source"),
+            Source.objects.exclude(kind="engine")
+            .order_by("-last_seen_at")
+            .exclude(last_seen_at=None)
+            .values_list("last_seen_at", flat=True)
+            .first(),
+        ),
         (_("stalest segment"), oldest),
         (_("last slot of the timetable"), Tick.objects.order_by("-pk").values_list("started_at", flat=True).first()),
         (_("last sign of life"), Heartbeat.objects.order_by("-at").values_list("at", flat=True).first()),

@@ -48,17 +48,32 @@ DRAFTS = [
 EXTRA: Mapping[str, frozenset[str]] = {
     "viewer": frozenset(),
     "author": frozenset(
-        [f"{model.split('.')[0]}.{verb}_{model.split('.')[1]}" for model in DRAFTS for verb in ("add", "change")]
-        + ["campaigns.install_recipe", "segments.rebuild_segment"]
-    ),
+        f"{app}.{verb}_{model}" for app, model in (one.split(".") for one in DRAFTS) for verb in ("add", "change")
+    )
+    | {"campaigns.install_recipe", "segments.rebuild_segment"},
     "approver": frozenset(
-        ["campaigns.publish_journey", "campaigns.pause_journey", "campaigns.archive_journey"]
-        + ["messaging.publish_template", "messaging.start_pause", "messaging.cancel_delivery"]
+        [
+            "campaigns.publish_journey",
+            "campaigns.pause_journey",
+            "campaigns.archive_journey",
+            "messaging.publish_template",
+            "messaging.start_pause",
+            "messaging.cancel_delivery",
+        ]
     ),
     "sender": frozenset(
-        ["campaigns.pause_journey", "campaigns.resume_journey", "campaigns.enrol_journey", "campaigns.retry_enrolment"]
-        + ["messaging.testsend_template", "messaging.cancel_delivery", "messaging.start_pause", "messaging.lift_pause"]
-        + ["messaging.suppress_address", "common.change_parked"]
+        [
+            "campaigns.pause_journey",
+            "campaigns.resume_journey",
+            "campaigns.enrol_journey",
+            "campaigns.retry_enrolment",
+            "messaging.testsend_template",
+            "messaging.cancel_delivery",
+            "messaging.start_pause",
+            "messaging.lift_pause",
+            "messaging.suppress_address",
+            "common.change_parked",
+        ]
     ),
 }
 ROLES = ("viewer", "author", "approver", "sender", "admin")

@@ -72,6 +72,7 @@ MIDDLEWARE = [
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
     "simple_history.middleware.HistoryRequestMiddleware",
+    "config.clockface.workspace_zone",
 ]
 
 ROOT_URLCONF = "config.urls"
@@ -114,6 +115,7 @@ LANGUAGES = [("en", _("English")), ("zh-hans", _("Simplified Chinese"))]
 LOCALE_PATHS = [BASE / "config" / "locale"]
 USE_I18N = True
 USE_TZ = True
+FORMAT_MODULE_PATH = ["config.formats"]
 TIME_ZONE = "UTC"
 WORKSPACE_ZONE = text("WORKSPACE_ZONE", "UTC")
 CURRENCY = text("CURRENCY", "USD")

@@ -48,7 +48,9 @@ def context_for(template: Template, *, profile: Profile | None, locale: str) -> 
         **sample,
         "profile": person,
         "points": {"balance": wallet.balance if wallet else 0},
-        "level": {"key": level.key, "name": level.name, "rank": level.rank} if level else {"key": "", "name": "", "rank": 0},
+        "level": {"key": level.key, "name": level.name, "rank": level.rank}
+        if level
+        else {"key": "", "name": "", "rank": 0},
     }
 
 
@@ -78,7 +80,9 @@ def _outgoing(rendered: Rendered, to: str) -> Outgoing:
         if parts.get(name):
             parts[name] = f"[{_('Test')}] {parts[name]}"
     ref = str(uuid.uuid4())
-    return Outgoing(ref=ref, to=to, to_name="", parts=parts, message_id=f"<test.{ref}@perennial>", locale=rendered.locale)
+    return Outgoing(
+        ref=ref, to=to, to_name="", parts=parts, message_id=f"<test.{ref}@perennial>", locale=rendered.locale
+    )
 
 
 def _plain(value: Any) -> Any:

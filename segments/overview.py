@@ -58,8 +58,10 @@ def broken_segments() -> QuerySet[Segment]:
 def size_history(segment: int, *, now: datetime, days: int = 30) -> list[tuple[datetime, int]]:
     """The size after the last finished run of each day, oldest first."""
     rows = (
-        SegmentRun.objects.filter(segment=segment, state=SegmentRun.State.DONE, started_at__gte=now - timedelta(days=days))
-        .order_by("started_at")
+        SegmentRun.objects.filter(
+            segment=segment, state=SegmentRun.State.DONE, started_at__gte=now - timedelta(days=days)
+        )
+        .order_by("as_of")
         .values_list("as_of", "size")
     )
     by_day: dict[Any, tuple[datetime, int]] = {}

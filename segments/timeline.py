@@ -15,7 +15,8 @@ from datetime import datetime
 from typing import Any, ClassVar
 
 from django.conf import settings
-from django.utils.translation import gettext as _, gettext_lazy
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from common.money import format_money
 from common.registry import Registry
@@ -24,7 +25,9 @@ from segments.models import Award, Event, Grant, PointEntry, StageChange
 from segments.models.known import Stage
 
 # Told by rows of their own, which know the reason.
-SKIP = frozenset({names.STAGE_CHANGED, names.POINTS_CHANGED, names.BADGE_AWARDED, names.BENEFIT_GRANTED})
+SKIP = frozenset(
+    {names.STAGE_CHANGED, names.POINTS_CHANGED, names.BADGE_AWARDED, names.BENEFIT_GRANTED, names.CONSENT_CHANGED}
+)
 
 TITLES: Mapping[str, Any] = {
     names.SEGMENT_ENTERED: gettext_lazy("Entered the segment %(segment)s"),
@@ -34,7 +37,6 @@ TITLES: Mapping[str, Any] = {
     names.MISSION_COMPLETED: gettext_lazy("Completed the mission %(mission)s"),
     names.MERGED: gettext_lazy("Merged with an anonymous visitor"),
     names.CORRECTED: gettext_lazy("Traits corrected by a person"),
-    names.CONSENT_CHANGED: gettext_lazy("Consent for %(topic)s: %(action)s"),
     names.UNSUBSCRIBED: gettext_lazy("Unsubscribed from %(topic)s"),
     names.COMPLAINED: gettext_lazy("Complained about a message"),
     names.BOUNCED: gettext_lazy("A message bounced (%(kind)s)"),
@@ -159,7 +161,9 @@ class Stages(Strand):
     def before(self, profile: int, until: datetime, limit: int) -> Sequence[Moment]:
         rows = StageChange.objects.filter(profile=profile, at__lt=until).order_by("-at", "-id")[:limit]
         return [
-            Moment(row.at, "stage", "trending_up", _stage(row.before) + " → " + _stage(row.after), row.reason, row.after)
+            Moment(
+                row.at, "stage", "trending_up", _stage(row.before) + " → " + _stage(row.after), row.reason, row.after
+            )
             for row in rows
         ]
 

@@ -62,6 +62,7 @@ class EnrolmentAdmin(ReadOnly, LargePage):
             "admin/campaigns/enrolment/page.html",
             f"{row.profile} · {row.journey.title}",
             row=row,
+            original=row,
             visits=overview.visits_of(row.pk),
             sent=sent,
             variables=show.pretty(row.context),

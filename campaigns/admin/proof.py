@@ -85,8 +85,8 @@ class ConversionAdmin(ReadOnly, LargePage):
     @admin.display(description=_("credited because"))
     def why(self, row: Conversion) -> SafeString | str:
         """One line per touch and model: its share and its money."""
-        credits = Credit.objects.filter(conversion=row).select_related("touch").order_by("model", "touch__at")
-        if not credits:
+        shares = Credit.objects.filter(conversion=row).select_related("touch").order_by("model", "touch__at")
+        if not shares:
             return gettext("Nothing before it earned credit: it counts as unattributed.")
         lines = format_html_join(
             "",
@@ -99,7 +99,7 @@ class ConversionAdmin(ReadOnly, LargePage):
                     f"{c.weight:.0%}",
                     show.money(c.amount, row.currency),
                 )
-                for c in credits
+                for c in shares
             ),
         )
         return format_html('<table class="p-table">{}</table>', lines)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 from collections.abc import Mapping
 from typing import Any
@@ -16,12 +14,14 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.utils.translation import get_language, gettext
 
+from campaigns.attribution import models as attribution
+from campaigns.exports import table_csv
 from campaigns.reports import Chart, Column, Report, Table, reports
 from common import clock
 from common.admin import show
 from common.money import to_major
 from common.params import Invalid, Params, read_params
-from common.text import formula_safe, say
+from common.text import say
 
 COLOURS = ("var(--color-primary-600)", "var(--color-primary-300)", "oklch(70% .14 70)", "oklch(60% .15 250)")
 PERMISSION = "campaigns.view_conversion"
@@ -101,7 +101,7 @@ def _fields(model: type[Params], values: Mapping[str, Any]) -> list[dict[str, An
             "name": name,
             "label": _label(name),
             "value": _text(values.get(name, values.get(names.get(name, name), spec.get("default")))),
-            **_input(spec, schema.get("$defs", {})),
+            **(_known(name) or _input(spec, schema.get("$defs", {}))),
         }
         for name, spec in schema["properties"].items()
     ]
@@ -133,9 +133,16 @@ def _text(value: Any) -> str:
     return "" if value is None else str(value)
 
 
+def _known(name: str) -> dict[str, Any]:
+    """Choices that the schema does not tell: the attribution models that are installed."""
+    return {"choices": attribution.keys()} if name == "model" else {}
+
+
 def _input(spec: Mapping[str, Any], defs: Mapping[str, Any]) -> dict[str, Any]:
     """The kind of input for a JSON schema: date, number, choice or text."""
-    kinds = [defs.get(str(k["$ref"]).rsplit("/", 1)[-1], {}) if "$ref" in k else k for k in [spec, *spec.get("anyOf", ())]]
+    kinds = [
+        defs.get(str(k["$ref"]).rsplit("/", 1)[-1], {}) if "$ref" in k else k for k in [spec, *spec.get("anyOf", ())]
+    ]
     for kind in kinds:
         if kind.get("enum"):
             return {"choices": [str(value) for value in kind["enum"]]}
@@ -168,7 +175,10 @@ def _shown(table: Table) -> dict[str, Any]:
 
 
 def _cell(column: Column, value: Any, currency: str) -> dict[str, Any]:
-    return {"text": _write(column.kind, value, currency), "right": column.kind in ("count", "money", "share", "interval")}
+    return {
+        "text": _write(column.kind, value, currency),
+        "right": column.kind in ("count", "money", "share", "interval"),
+    }
 
 
 def _write(kind: str, value: Any, currency: str) -> str:
@@ -222,12 +232,8 @@ def _series(table: Table, column: Column, colour: str, chinese: bool) -> dict[st
 
 
 def _csv(key: str, table: Table) -> HttpResponse:
-    """The rows as a file that a spreadsheet opens and does not run; amounts in minor units, shares as numbers."""
-    out = io.StringIO()
-    writer = csv.writer(out)
-    writer.writerow([column.key for column in table.columns])
-    for row in table.rows:
-        writer.writerow([formula_safe(row.get(column.key)) for column in table.columns])
-    response = HttpResponse("\ufeff" + out.getvalue(), content_type="text/csv; charset=utf-8")
+    """The report as a file, in the operator's language."""
+    text = "".join(table_csv(table, get_language() or "en"))
+    response = HttpResponse(text, content_type="text/csv; charset=utf-8")
     response["Content-Disposition"] = f'attachment; filename="{key}.csv"'
     return response

@@ -10,7 +10,7 @@ from typing import Any
 from django.contrib import messages
 from django.contrib.admin import ShowFacets
 from django.core.exceptions import PermissionDenied
-from django.db.models import JSONField, Model
+from django.db.models import JSONField, Model, TextField
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
@@ -19,7 +19,7 @@ from django.utils.translation import gettext as _
 from unfold.admin import ModelAdmin
 from unfold.paginator import InfinitePaginator
 
-from common.admin.widgets import JsonField
+from common.admin.widgets import JsonField, SmallTextarea
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ class Page(ModelAdmin):
     compressed_fields = True
     warn_unsaved_form = True
     actions = None
-    formfield_overrides = {JSONField: {"form_class": JsonField}}
+    formfield_overrides = {JSONField: {"form_class": JsonField}, TextField: {"widget": SmallTextarea}}
 
     def get_urls(self) -> list[URLPattern]:
         """The model's own views before Django's."""

@@ -9,12 +9,14 @@ from django.contrib import admin
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils.safestring import SafeString
-from django.utils.translation import gettext, gettext_lazy as _
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 from unfold.widgets import UnfoldAdminTextInputWidget
 
 from common import audit, clock
 from common.admin import show
 from common.admin.base import NoDelete, Page, route
+from common.admin.widgets import OwnTemplate
 from common.models import ApiKey
 
 SCOPES = [
@@ -26,7 +28,7 @@ SCOPES = [
 ]
 
 
-class ScopesWidget(forms.CheckboxSelectMultiple):
+class ScopesWidget(OwnTemplate, forms.CheckboxSelectMultiple):
     """Plain checkboxes, one below the other (the theme's own have no room for sentences)."""
 
     template_name = "admin/widgets/choices.html"

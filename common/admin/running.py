@@ -8,7 +8,8 @@ from django.contrib import admin
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils.safestring import SafeString
-from django.utils.translation import gettext, gettext_lazy as _
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 from unfold.contrib.filters.admin import FieldTextFilter, RangeDateFilter
 
 from common import audit, clock
@@ -117,5 +118,3 @@ class HeartbeatAdmin(ReadOnly, Page):
     @admin.display(description=_("detail"))
     def the_detail(self, beat: Heartbeat) -> SafeString | str:
         return show.pretty(beat.detail)
-
-

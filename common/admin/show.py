@@ -14,16 +14,56 @@ from django.utils.safestring import SafeString
 from common.money import format_money
 
 GOOD = frozenset(
-    ("live", "active", "accepted", "done", "sent", "completed", "delivered", "given", "redeemed", "paid", "clicked")
-    + ("opened", "mature", "growing", "placed", "converted")
+    [
+        "live",
+        "active",
+        "accepted",
+        "done",
+        "sent",
+        "completed",
+        "delivered",
+        "given",
+        "redeemed",
+        "paid",
+        "clicked",
+        "opened",
+        "mature",
+        "growing",
+        "placed",
+    ]
 )
 BAD = frozenset(
-    ("rejected", "undeliverable", "render_failed", "poisoned", "failed", "parked", "hard", "complained", "permanent")
-    + ("withdrawn", "lapsed", "void")
+    [
+        "rejected",
+        "undeliverable",
+        "render_failed",
+        "poisoned",
+        "failed",
+        "parked",
+        "hard",
+        "complained",
+        "permanent",
+        "withdrawn",
+        "lapsed",
+        "void",
+    ]
 )
 WARN = frozenset(
-    ("paused", "in_doubt", "unknown", "held", "at_risk", "expired", "cancelled", "unsubscribed", "soft", "transient")
-    + ("refused", "attempting", "refunded")
+    [
+        "paused",
+        "in_doubt",
+        "unknown",
+        "held",
+        "at_risk",
+        "expired",
+        "cancelled",
+        "unsubscribed",
+        "soft",
+        "transient",
+        "refused",
+        "attempting",
+        "refunded",
+    ]
 )
 INFO = frozenset(
     ["planned", "claimed", "running", "waiting", "draft", "prospect", "newcomer", "assigned", "open", "engine"]

@@ -8,10 +8,20 @@ from typing import Any
 from django import forms
 from django.core.exceptions import ValidationError
 from django.forms.fields import InvalidJSONInput
+from django.template.loader import render_to_string
+from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from unfold.widgets import UnfoldAdminTextareaWidget
 
 from common.text import has_poison
+
+
+class OwnTemplate:
+    """For widgets whose template lies with the admin's pages (Django's form renderer looks in apps only)."""
+
+    def _render(self, template_name: str, context: dict[str, Any], renderer: Any = None) -> SafeString:
+        return render_to_string(template_name, context)
+
 
 LONGEST = 400_000  # characters of JSON a form takes
 
@@ -22,6 +32,13 @@ class JsonEditor(UnfoldAdminTextareaWidget):
     def __init__(self, attrs: dict[str, Any] | None = None) -> None:
         super().__init__(attrs={"spellcheck": "false", "data-json": "", "rows": 4, **(attrs or {})})
         self.attrs["class"] = f"{self.attrs.get('class', '')} p-json-editor"
+
+
+class SmallTextarea(UnfoldAdminTextareaWidget):
+    """Three lines to begin with; it can be pulled longer."""
+
+    def __init__(self, attrs: dict[str, Any] | None = None) -> None:
+        super().__init__(attrs={"rows": 3, **(attrs or {})})
 
 
 def _refuse_constant(name: str) -> Any:

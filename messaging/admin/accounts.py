@@ -8,6 +8,7 @@ from django import forms
 from django.contrib import admin
 from django.http import HttpRequest
 from django.utils.safestring import SafeString
+from django.utils.text import capfirst
 from django.utils.translation import gettext_lazy as _
 from unfold.contrib.filters.admin import BooleanRadioFilter, FieldTextFilter
 from unfold.widgets import UnfoldAdminSelectWidget
@@ -38,8 +39,8 @@ class AccountAdmin(NoDelete, Page):
     def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
         if db_field.name == "channel":
             return forms.ChoiceField(
-                label=db_field.verbose_name,
-                choices=[(key, key) for key in channels.keys()],
+                label=capfirst(db_field.verbose_name),
+                choices=[(key, key) for key, _channel in channels.items()],
                 widget=UnfoldAdminSelectWidget(),
             )
         return super().formfield_for_dbfield(db_field, request, **kwargs)

@@ -7,8 +7,10 @@ from typing import Any
 
 from django import forms
 from django.core.exceptions import ValidationError
-from django.utils.translation import gettext, gettext_lazy as _
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 
+from common.admin.widgets import OwnTemplate
 from common.text import has_poison
 from messaging.channels import channels
 
@@ -27,7 +29,7 @@ LONG = frozenset({"html", "mjml", "text", "body"})
 LONGEST = 200_000
 
 
-class ContentWidget(forms.Widget):
+class ContentWidget(OwnTemplate, forms.Widget):
     """Tabs of languages with one box for each part; names are content:locale:part."""
 
     template_name = "admin/messaging/template/content.html"
@@ -35,7 +37,7 @@ class ContentWidget(forms.Widget):
 
     def get_context(self, name: str, value: Any, attrs: Any) -> dict[str, Any]:
         content = value if isinstance(value, Mapping) else {}
-        locales = [*LOCALES, *(one for one in content if one not in LOCALES)]
+        locales = spelt(content)
         tabs = [
             {"locale": locale, "boxes": [self._box(name, locale, part, content) for part in self._shown(content)]}
             for locale in locales
@@ -68,6 +70,13 @@ class ContentWidget(forms.Widget):
 
     def value_omitted_from_data(self, data: Any, files: Any, name: str) -> bool:
         return not any(key.startswith(f"{name}:") for key in data)
+
+
+def spelt(content: Mapping[str, Any]) -> list[str]:
+    """The languages to show, as the content spells them: ours, and any other it has."""
+    known = {one.lower(): one for one in content}
+    ours = [known.pop(one.lower(), one) for one in LOCALES]
+    return [*ours, *known.values()]
 
 
 class ContentField(forms.Field):

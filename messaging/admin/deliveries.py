@@ -10,7 +10,8 @@ from django.db import transaction
 from django.http import Http404, HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils.safestring import SafeString
-from django.utils.translation import gettext, gettext_lazy as _
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 from unfold.contrib.filters.admin import BooleanRadioFilter, ChoicesDropdownFilter, FieldTextFilter, RangeDateFilter
 
 from common import audit, clock
@@ -55,6 +56,7 @@ class DeliveryAdmin(ReadOnly, LargePage):
             "admin/messaging/delivery/page.html",
             str(row.version.template),
             row=row,
+            original=row,
             why=why(row),
             tries=row.tries.select_related("account").order_by("n"),
             receipts=row.receipts.order_by("at", "pk"),

@@ -11,7 +11,9 @@ from django.db import transaction
 from django.http import Http404, HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils.safestring import SafeString
-from django.utils.translation import gettext, gettext_lazy as _
+from django.utils.text import capfirst
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 from unfold.contrib.filters.admin import ChoicesDropdownFilter, FieldTextFilter, RangeDateFilter
 from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
 
@@ -43,7 +45,7 @@ class TopicAdmin(NoDelete, Page):
     def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
         if db_field.name == "purpose":
             return forms.ChoiceField(
-                label=db_field.verbose_name,
+                label=capfirst(db_field.verbose_name),
                 choices=MessageClass.choices,
                 initial=MessageClass.MARKETING,
                 widget=UnfoldAdminSelectWidget(),
@@ -71,7 +73,14 @@ class AddressAdmin(ReadOnly, LargePage):
         if address is None:
             raise Http404
         history = overview.consent_history(address.pk)
-        return self.page(request, "admin/messaging/address/page.html", address.value, address=address, history=history)
+        return self.page(
+            request,
+            "admin/messaging/address/page.html",
+            address.value,
+            original=address,
+            address=address,
+            history=history,
+        )
 
     @route("<int:pk>/suppress/", "messaging.suppress_address")
     def suppress(self, request: HttpRequest, pk: int) -> HttpResponse:

@@ -10,14 +10,16 @@ from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils.safestring import SafeString
-from django.utils.translation import gettext, gettext_lazy as _
+from django.utils.text import capfirst
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 from unfold.contrib.filters.admin import BooleanRadioFilter, ChoicesDropdownFilter, FieldTextFilter
 from unfold.widgets import UnfoldAdminSelectWidget
 
 from common import audit, clock
 from common.admin import NoDelete, Page, complain, route, show
 from common.params import Invalid
-from messaging.admin.content import LABELS, LOCALES, ContentField, parts_of
+from messaging.admin.content import LABELS, ContentField, parts_of, spelt
 from messaging.channels import ChannelError, channels
 from messaging.models import Template, TemplateVersion
 from messaging.publish import publish_template
@@ -32,7 +34,7 @@ SANDBOX = "sandbox; default-src 'none'; img-src https: http: data:; style-src 'u
 class TemplateForm(forms.ModelForm):  # type: ignore[type-arg]
     """The draft. It is checked for form here and for sense when it is published."""
 
-    content = ContentField(label=_("content"), required=False)
+    content = ContentField(label=_("Content"), required=False)
 
     class Meta:
         model = Template
@@ -79,8 +81,8 @@ class TemplateAdmin(NoDelete, Page):
     def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
         if db_field.name == "channel":
             return forms.ChoiceField(
-                label=db_field.verbose_name,
-                choices=[(key, key) for key in channels.keys()],
+                label=capfirst(db_field.verbose_name),
+                choices=[(key, key) for key, _channel in channels.items()],
                 initial="email",
                 widget=UnfoldAdminSelectWidget(),
             )
@@ -97,9 +99,9 @@ class TemplateAdmin(NoDelete, Page):
         newest = versions[0] if versions else None
         return {
             "people": people,
-            "locales": list(dict.fromkeys([*LOCALES, *template.content])),
+            "locales": spelt(template.content),
             "versions": versions,
-            "changed": newest is None or newest.content != template.content,
+            "changed": newest is None or template.updated_at > newest.published_at,
         }
 
     @route("<int:pk>/preview/", "messaging.view_template", methods=("GET",))
@@ -141,7 +143,9 @@ class TemplateAdmin(NoDelete, Page):
         except (RenderError, Invalid, ChannelError) as error:
             complain(request, list(getattr(error, "problems", [error])))
             return self.back(request, where)
-        audit.record("template.test", f"template:{template.key}", now=now, actor=request.user, detail={"locale": locale})
+        audit.record(
+            "template.test", f"template:{template.key}", now=now, actor=request.user, detail={"locale": locale}
+        )
         if said:
             return self.back(request, where, said, level=messages.ERROR)
         return self.back(request, where, gettext("The test message was handed to the provider."))

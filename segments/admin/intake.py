@@ -159,7 +159,12 @@ class RejectedRowAdmin(ReadOnly, LargePage):
 
     hint = _("Nothing was refused: every row that came in was taken in.")
     list_display = ["received_at", "source", "code", "path", "short_reason", "line", "job"]
-    list_filter = [("code", FieldTextFilter), ("source", RelatedDropdownFilter), ("received_at", RangeDateFilter), "job"]
+    list_filter = [
+        ("code", FieldTextFilter),
+        ("source", RelatedDropdownFilter),
+        ("received_at", RangeDateFilter),
+        "job",
+    ]
     list_select_related = ["source", "job"]
     search_fields = ["code", "path"]
     ordering = ["-id"]

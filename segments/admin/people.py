@@ -26,7 +26,6 @@ from segments.models import Profile
 from segments.timeline import Moment, strands, timeline
 
 
-
 @dataclass(frozen=True)
 class Panel:
     """A card on a person's page, given by an upper app: its template and what it shows."""
@@ -85,6 +84,7 @@ class ProfileAdmin(ReadOnly, LargePage):
             request,
             "admin/segments/profile/page.html",
             str(profile),
+            original=profile,
             profile=profile,
             traits=show.listed(profile.traits),
             identities=profile.identities.order_by("kind", "value"),

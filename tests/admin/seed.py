@@ -138,7 +138,7 @@ def _life(n: int, profile: Profile, now: datetime, rng: random.Random) -> None:
     StageChange.objects.create(
         profile=profile,
         at=now - timedelta(days=9),
-        before="newcomer",
+        before=STAGES[(n * 7 - 1) % 6],
         after=stage,
         reason="no order for 64 days; own usual gap is 21 days",
     )
@@ -211,9 +211,9 @@ def _walks(folks: list[Profile], now: datetime, rng: random.Random) -> None:
                 sent_at=entered if state == "accepted" else None,
                 settled_at=entered,
                 attempts=1,
-                opened_at=entered if n % 2 else None,
-                clicked_at=entered if n % 4 == 1 else None,
-                reached=4 if n % 4 == 1 else 1,
+                opened_at=entered if n % 2 and state == "accepted" else None,
+                clicked_at=entered if n % 4 == 1 and state == "accepted" else None,
+                reached=0 if state != "accepted" else 4 if n % 4 == 1 else 1,
                 utm={"utm_source": "shop", "utm_medium": "email", "utm_campaign": journey.campaign.utm_campaign},
             )
             if state == "accepted":
@@ -231,7 +231,9 @@ def _answers(message: Delivery, at: datetime, n: int) -> None:
     Receipt.objects.create(
         delivery=message, provider="smtp", natural_key=f"r{message.pk}", kind="delivered", at=at, received_at=at
     )
-    Click.objects.create(delivery=message, kind="open", at=at, machine=n % 2 == 0, why="prefetch", user_agent="Mozilla/5.0")
+    Click.objects.create(
+        delivery=message, kind="open", at=at, machine=n % 2 == 0, why="prefetch", user_agent="Mozilla/5.0"
+    )
 
 
 def _credit(message: Delivery, at: datetime, n: int) -> None:
