@@ -6,7 +6,7 @@ Who gets credit for it is another question, answered by campaigns.credit.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from django.db.models import Q
 
@@ -18,7 +18,7 @@ from segments.facts.fact import Fact
 CONVERTED = {"id": "bigint", "converted_at": "timestamptz"}
 
 
-def mark_goals(facts: Mapping[int, Fact], plans: Iterable[Plan], *, now: datetime) -> int:
+def mark_goals(facts: Mapping[int, Fact], plans: Iterable[Plan]) -> int:
     """Mark walks converted at the fact's time, each once; returns how many. `facts` holds one per profile.
 
     Two statements, whatever the number of people.
@@ -29,7 +29,8 @@ def mark_goals(facts: Mapping[int, Fact], plans: Iterable[Plan], *, now: datetim
     if not people:
         return 0
     widest = max(goal.window_days for goal in hoping.values())
-    recent = Q(ended_at__isnull=True) | Q(ended_at__gt=now - timedelta(days=widest))
+    earliest = min(facts[profile].occurred_at for profile in people)
+    recent = Q(ended_at__isnull=True) | Q(ended_at__gte=earliest - timedelta(days=widest))
     rows = Enrolment.objects.filter(recent, profile__in=people, version__in=list(hoping), converted_at__isnull=True)
     rows = rows.exclude(state=Enrolment.State.REFUSED)
     marked = []

@@ -67,7 +67,7 @@ def rounds(facts: Sequence[Fact]) -> Iterator[dict[int, Fact]]:
 
 def _act(seen: Watch, facts: Mapping[int, Fact], *, now: datetime) -> None:
     """What ends, ends first, so that a fact that both ends and begins lets a person in anew."""
-    mark_goals(facts, seen.plans.values(), now=now)
+    mark_goals(facts, seen.plans.values())
     ended = _end_and_wake(seen, facts, now=now)
     if ended:
         log.info("left walks=%s", ended)
