@@ -133,7 +133,7 @@ class Child:
         while len(self._buffer) < count:
             if not poll.poll(max(end - monotonic(), 0) * 1000):
                 raise Died("took too long")
-            piece = os.read(self._out, 1 << 20)
+            piece = os.read(self._out, 1 << 16)
             if not piece:
                 raise Died("ended")
             self._buffer += piece

@@ -13,6 +13,7 @@ import json
 import resource
 import sys
 from collections.abc import Iterator, Mapping
+from time import monotonic
 from typing import Any, BinaryIO
 
 import jinja2.debug  # noqa: F401  (Jinja2 imports it when a template raises; by then nothing can be opened)
@@ -23,6 +24,7 @@ from . import guard
 from .environment import Cell
 from .limits import COMPILED, MEMORY, OUTPUT, SECONDS, Refused
 
+HOLD = 0.02  # seconds that an answer may wait for others
 Parts = dict[str, Template]
 WARM = (
     "{% for x in xs if x is string %}{{ x | upper | truncate(2) | urlencode }}{{ loop.index * 1.5 }}{% endfor %}"
@@ -81,24 +83,44 @@ def serve(read: BinaryIO, write: BinaryIO) -> None:
     bench = Bench()
     while (size := read.read(4)) and len(size) == 4:
         request = json.loads(read.read(int.from_bytes(size, "big")))
+        say = Mouth(write)
         for key, sources in request["load"].items():
-            _say(write, answer(bench.load, key, sources))
+            say(answer(bench.load, key, sources))
+        say.flush()
+        allow_time()
         for key, variables in request["jobs"]:
+            say(answer(bench.render, key, variables))
+        say.flush()
+
+
+class Mouth:
+    """Says answers, several at once when they come fast: waking the parent costs more than a rendering. Also lets
+    the processor kill us when one message takes much longer than it may, should the parent be gone."""
+
+    def __init__(self, write: BinaryIO) -> None:
+        self._write, self._held, self._since = write, bytearray(), monotonic()
+
+    def __call__(self, what: dict[str, Any]) -> None:
+        body = _ENCODE(what).encode("utf-8", "replace")
+        self._held += len(body).to_bytes(4, "big") + body
+        if "gone" in what:
+            self.flush()
+            sys.exit(1)
+        if monotonic() - self._since > HOLD:
+            self.flush()
             allow_time()
-            _say(write, answer(bench.render, key, variables))
+
+    def flush(self) -> None:
+        self._write.write(self._held)
+        self._write.flush()
+        self._held, self._since = bytearray(), monotonic()
 
 
-def _say(write: BinaryIO, what: dict[str, Any]) -> None:
-    body = json.dumps(what, ensure_ascii=False).encode("utf-8", "replace")
-    write.write(len(body).to_bytes(4, "big") + body)
-    write.flush()
-    if "gone" in what:
-        sys.exit(1)
+_ENCODE = json.JSONEncoder(ensure_ascii=False, check_circular=False).encode
 
 
 def allow_time() -> None:
-    """Let the processor kill this process when one message takes much longer than it may, should the parent
-    be gone."""
+    """Two seconds of the processor more, then it kills this process."""
     used = resource.getrusage(resource.RUSAGE_SELF)
     resource.setrlimit(resource.RLIMIT_CPU, (int(used.ru_utime + used.ru_stime + 2 * SECONDS) + 1, _HARD_CPU))
 
@@ -128,5 +150,7 @@ def _warm_up() -> None:
 def main() -> None:
     """Entry of the process."""
     close_doors()
-    _say(sys.stdout.buffer, {"ready": True})
+    say = Mouth(sys.stdout.buffer)
+    say({"ready": True})
+    say.flush()
     serve(sys.stdin.buffer, sys.stdout.buffer)
