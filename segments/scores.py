@@ -30,8 +30,7 @@ PAGE = 4000
 BATCH = 500
 ROUNDS = 40
 SMALL = 1000
-ORDER_FACTS = frozenset({names.ORDER_COMPLETED, names.ORDER_REFUNDED, names.ORDER_CANCELLED})
-READ = ORDER_FACTS | {names.IDENTIFY, names.MERGED, names.CORRECTED}
+READ = names.ORDER_FACTS | {names.IDENTIFY, names.MERGED, names.CORRECTED}
 FIELDS = (
     "r", "f", "m", "cell", "octant", "orders", "spent", "first_order_at", "last_order_at", "orders_ever", "spent_ever",
     "gap_days", "stage", "stage_since", "stage_next", "stage_next_since", "won_back_until", "next_change_at",
@@ -261,7 +260,7 @@ def _with_live_orders(ids: Collection[int]) -> set[int]:
     """Those of the ids with at least one order fact that may trigger."""
     if not ids:
         return set()
-    rows = Event.objects.filter(among("profile_id", ids), name__in=sorted(ORDER_FACTS), live=True).order_by()
+    rows = Event.objects.filter(among("profile_id", ids), name__in=sorted(names.ORDER_FACTS), live=True).order_by()
     return set(rows.values_list("profile_id", flat=True).distinct())
 
 

@@ -50,6 +50,9 @@ class Consent(Operator[ConsentParams]):
         return say(f"{english} “{params.topic}” by {params.channel}",
                    f"{chinese}“{params.topic}”（{params.channel}）", language)  # fmt: skip
 
+    def blank(self, params: ConsentParams) -> bool | None:
+        return params.state == "unknown"
+
     def reads(self, params: ConsentParams) -> Reads:
         return Reads(facts=frozenset({CONSENT_CHANGED, UNSUBSCRIBED, COMPLAINED, BOUNCED}))
 

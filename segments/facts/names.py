@@ -33,3 +33,5 @@ ALIAS = "alias"
 ORDER_COMPLETED = "Order Completed"  # order_id, total, currency, coupon; value = net
 ORDER_REFUNDED = "Order Refunded"  # order_id, total, currency; value = minus the refund
 ORDER_CANCELLED = "Order Cancelled"  # order_id
+ORDER_UPDATED = "Order Updated"  # order_id, total, currency
+ORDER_FACTS = frozenset({ORDER_COMPLETED, ORDER_UPDATED, ORDER_REFUNDED, ORDER_CANCELLED})

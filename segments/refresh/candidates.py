@@ -11,21 +11,22 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
-from django.db.models import Case, IntegerField, Max, QuerySet, Value, When
+from django.db.models import Case, IntegerField, Max, Q, QuerySet, Value, When
 
 from common.buckets import SHARDS
 from common.semijoin import among
 from segments.facts.fact import Position
-from segments.facts.names import CORRECTED, ERASED, IDENTIFY, MERGED, SEGMENT_ENTERED, SEGMENT_LEFT
+from segments.facts.names import CORRECTED, ERASED, MERGED, SEGMENT_ENTERED, SEGMENT_LEFT
 from segments.facts.read import after
 from segments.models import Event, Profile
+from segments.rules.compile import blank, reads_of
 from segments.rules.operators import Reads
+from segments.rules.tree import Rule
 
 ALWAYS = frozenset({MERGED, ERASED, CORRECTED})
 SHARE = 0.05
 FEW = 1000
 ANY = "*"
-Names = frozenset[str] | None  # None: any name
 
 
 @dataclass(frozen=True)
@@ -38,13 +39,16 @@ class Since:
     now: datetime
 
 
-def names_read(reads: Reads) -> Names:
-    """The facts whose arrival may flip the rule; None when any may."""
-    if ANY in reads.facts:
-        return None
+def names_read(rule: Rule) -> frozenset[str]:
+    """The facts whose arrival may flip the rule; "*" with them when any fact of a sender may.
+
+    That is so when the rule reads traits, which every call may bring, and when it holds for somebody of whom
+    nothing is known yet, so that whoever is new must be asked about.
+    """
+    reads = reads_of(rule)
     names = reads.facts | ALWAYS
-    names |= {IDENTIFY} if reads.traits else frozenset()
-    return names | ({SEGMENT_ENTERED, SEGMENT_LEFT} if reads.segments else frozenset())
+    names |= {SEGMENT_ENTERED, SEGMENT_LEFT} if reads.segments else frozenset()
+    return names if blank(rule) is False and not reads.traits else names | {ANY}
 
 
 def most_candidates() -> int:
@@ -53,20 +57,24 @@ def most_candidates() -> int:
     return max(FEW, int(last * SHARE))
 
 
-def find_candidates(reads: Reads, since: Since, *, most: int) -> set[int] | None:
+def find_candidates(rule: Rule, since: Since, *, most: int) -> set[int] | None:
     """Ids of all who may have changed sides; None when they are more than `most`."""
     found: set[int] = set()
-    for rows in (changed(names_read(reads), since), *crossing(reads, since)):
+    for rows in (changed(names_read(rule), since), *crossing(reads_of(rule), since)):
         found.update(rows.values_list("profile_id", flat=True).distinct()[: most + 1])
         if len(found) > most:
             return None
     return found
 
 
-def changed(names: Names, since: Since) -> QuerySet[Event]:
-    """New facts that the rule reads."""
-    rows = after(since.cursor, since.upto).filter(shard__in=range(SHARDS)).order_by()
-    return rows if names is None else rows.filter(name__in=sorted(names))
+def changed(names: frozenset[str], since: Since) -> QuerySet[Event]:
+    """New facts of these names."""
+    return after(since.cursor, since.upto).filter(_named(names), shard__in=range(SHARDS)).order_by()
+
+
+def _named(names: frozenset[str]) -> Q:
+    named = Q(name__in=sorted(names - {ANY}))
+    return named | ~Q(kind=Event.Kind.SYSTEM) if ANY in names else named
 
 
 def crossing(reads: Reads, since: Since) -> list[QuerySet[Event]]:
@@ -88,11 +96,9 @@ class Cause:
     depth: int = 0
 
 
-def causes(names: Names, since: Since, ids: Iterable[int]) -> dict[int, Cause]:
+def causes(names: frozenset[str], since: Since, ids: Iterable[int]) -> dict[int, Cause]:
     """For each person with new facts that the rule reads: history alone may not trigger. Others moved by time."""
     live = Case(When(live=True, then=Value(1)), default=Value(0), output_field=IntegerField())
-    rows = after(since.cursor, since.upto).filter(among("profile_id", list(ids))).order_by()
-    if names is not None:
-        rows = rows.filter(name__in=sorted(names))
+    rows = after(since.cursor, since.upto).filter(_named(names), among("profile_id", list(ids))).order_by()
     told = rows.values("profile_id").annotate(any_live=Max(live), chain=Max("depth"))
     return {row["profile_id"]: Cause(bool(row["any_live"]), row["chain"]) for row in told}

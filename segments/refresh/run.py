@@ -124,7 +124,7 @@ def _refresh_changed(pk: int, now: datetime) -> Refreshed | None:
         if _whole_mode(task) is not None:
             return None
         since = task.since(horizon())
-        ids = find_candidates(task.reads, since, most=most_candidates())
+        ids = find_candidates(task.rule, since, most=most_candidates())
         if ids is None:
             return None
         entering, leaving = _difference(task, ids)
@@ -222,7 +222,7 @@ def _write(
     entered, left = enter(task.segment, coming, now=task.at.now), leave(task.segment, going)
     if fire:
         for batch in _batches([*entered, *left], SLICE):
-            why = causes(names_read(task.reads), since, batch) if task.segment.evaluated_at else {}
+            why = causes(names_read(task.rule), since, batch) if task.segment.evaluated_at else {}
             some = set(batch)
             tell(
                 task.segment, run, some & set(entered), some & set(left), causes=why, now=task.at.now

@@ -46,6 +46,20 @@ def matching(rule: Rule, profile_ids: Collection[int], at: At) -> set[int]:
     return set(rows.values_list("pk", flat=True))
 
 
+def blank(rule: Rule) -> bool | None:
+    """Whether the rule holds for a person of whom there is nothing but the profile; None if that cannot be told."""
+    if isinstance(rule, Leaf):
+        return rule.operator.blank(rule.params)
+    if isinstance(rule, Not):
+        inner = blank(rule.part)
+        return None if inner is None else not inner
+    parts = [blank(part) for part in rule.parts]
+    decides = isinstance(rule, AnyOf)
+    if decides in parts:
+        return decides
+    return None if None in parts else not decides
+
+
 def reads_of(rule: Rule) -> Reads:
     """What the answer depends on: the union over all leaves."""
     return reduce(or_, (leaf.operator.reads(leaf.params) for leaf in leaves(rule)), Reads())

@@ -55,7 +55,7 @@ class Reads:
 
     `facts`: names in the fact log whose arrival may flip it ("@…" are the engine's own); `traits`: an identify,
     merge or correction may flip it; `segments`: keys of segments whose memberships it reads; `windows`: edges of
-    time; `drift`: whether a daily full pass is needed. The fact name "*" stands for any.
+    time; `drift`: whether a daily full pass is needed. The fact name "*" stands for any of a sender.
     """
 
     facts: frozenset[str] = frozenset()
@@ -92,6 +92,13 @@ class Operator(ABC, Generic[P]):
     @abstractmethod
     def reads(self, params: P) -> Reads:
         """What may flip the answer."""
+
+    def blank(self, params: P) -> bool | None:
+        """The answer for a person of whom there is nothing but the profile; None when that depends on the profile.
+
+        A rule that holds for such a person is asked about everyone who is new, whatever fact brought them in.
+        """
+        return None
 
     def check(self, params: P) -> list[str]:
         """Problems that only the database knows (unknown segment, pool …), as sentences; none by default."""

@@ -34,6 +34,9 @@ class Badge(Operator[BadgeParams]):
     def say(self, params: BadgeParams, language: str) -> str:
         return say(f"has the badge “{params.badge}”", f"拥有徽章“{params.badge}”", language)
 
+    def blank(self, params: BadgeParams) -> bool | None:
+        return False
+
     def reads(self, params: BadgeParams) -> Reads:
         return Reads(facts=frozenset({BADGE_AWARDED}))
 

@@ -71,6 +71,9 @@ class EventCount(Operator[EventCountParams]):
         return say(f"did “{params.event}”{where} {times} times {window}",
                    f"{window}做过“{params.event}”{where} {times} 次", language)  # fmt: skip
 
+    def blank(self, params: EventCountParams) -> bool | None:
+        return zero_passes(params.op, params.count)
+
     def reads(self, params: EventCountParams) -> Reads:
         facts = frozenset({params.event})
         edges = () if params.days is None else (Edge(timedelta(days=params.days), facts),)

@@ -32,6 +32,9 @@ class InSegment(Operator[InSegmentParams]):
     def say(self, params: InSegmentParams, language: str) -> str:
         return say(f"is in the segment “{params.segment}”", f"属于人群“{params.segment}”", language)
 
+    def blank(self, params: InSegmentParams) -> bool | None:
+        return False
+
     def reads(self, params: InSegmentParams) -> Reads:
         return Reads(segments=frozenset({params.segment}))
 

@@ -38,6 +38,9 @@ class Level(Operator[LevelParams]):
         names = say(" or ", "或", language).join(params.levels)
         return say(f"has the level {names}", f"等级为 {names}", language)
 
+    def blank(self, params: LevelParams) -> bool | None:
+        return False
+
     def reads(self, params: LevelParams) -> Reads:
         return Reads(facts=frozenset({LEVEL_REACHED, POINTS_CHANGED}), drift=Drift.DAILY)
 

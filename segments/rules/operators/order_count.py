@@ -10,8 +10,9 @@ from pydantic import Field
 from common.params import Params
 from common.semijoin import has, has_grouped
 from common.text import say
+from segments.facts.names import ORDER_FACTS
 from segments.rules.operators import At, Edge, Operator, Reads, operators
-from segments.rules.operators._orders import ORDER_FACTS, standing
+from segments.rules.operators._orders import standing
 from segments.rules.operators._words import (
     Compare,
     Days,
@@ -54,6 +55,9 @@ class OrderCount(Operator[OrderCountParams]):
     def say(self, params: OrderCountParams, language: str) -> str:
         times, window = say_compare(params.op, params.count, language), say_window(params.days, language)
         return say(f"placed {times} orders {window}", f"{window}下单{times} 次", language)
+
+    def blank(self, params: OrderCountParams) -> bool | None:
+        return zero_passes(params.op, params.count)
 
     def reads(self, params: OrderCountParams) -> Reads:
         edges = () if params.days is None else (Edge(timedelta(days=params.days), ORDER_FACTS),)

@@ -11,8 +11,9 @@ from pydantic import Field, model_validator
 from common.params import Params
 from common.semijoin import has
 from common.text import say
+from segments.facts.names import ORDER_FACTS
 from segments.rules.operators import At, Edge, Operator, Reads, operators
-from segments.rules.operators._orders import ORDER_FACTS, standing
+from segments.rules.operators._orders import standing
 from segments.rules.operators._words import Days
 
 
@@ -66,6 +67,9 @@ class OrderRecency(Operator[OrderRecencyParams]):
                        f"上次下单距今超过 {params.days:g} 天", language)  # fmt: skip
         return say(f"last ordered {params.days:g} to {params.to_days:g} days ago",
                    f"上次下单距今 {params.days:g} 至 {params.to_days:g} 天", language)  # fmt: skip
+
+    def blank(self, params: OrderRecencyParams) -> bool | None:
+        return params.op == "never"
 
     def reads(self, params: OrderRecencyParams) -> Reads:
         widths = [width for width in (params.days, params.to_days) if width is not None and params.op != "never"]

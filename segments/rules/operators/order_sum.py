@@ -12,8 +12,9 @@ from pydantic import Field
 from common.params import Params
 from common.semijoin import has_grouped
 from common.text import say
+from segments.facts.names import ORDER_FACTS
 from segments.rules.operators import At, Edge, Operator, Reads, operators
-from segments.rules.operators._orders import ORDER_FACTS, standing
+from segments.rules.operators._orders import standing
 from segments.rules.operators._words import (
     Compare,
     Days,
@@ -53,6 +54,9 @@ class OrderSum(Operator[OrderSumParams]):
         amount = say_compare(params.op, f"{params.amount / 100:,.2f} {settings.CURRENCY}", language)
         window = say_window(params.days, language)
         return say(f"spent {amount} {window}", f"{window}消费{amount}", language)
+
+    def blank(self, params: OrderSumParams) -> bool | None:
+        return zero_passes(params.op, params.amount)
 
     def reads(self, params: OrderSumParams) -> Reads:
         edges = () if params.days is None else (Edge(timedelta(days=params.days), ORDER_FACTS),)

@@ -38,5 +38,8 @@ class Points(Operator[PointsParams]):
         amount = say_compare(params.op, params.points, language)
         return say(f"has {amount} points", f"积分{amount}", language)
 
+    def blank(self, params: PointsParams) -> bool | None:
+        return zero_passes(params.op, params.points)
+
     def reads(self, params: PointsParams) -> Reads:
         return Reads(facts=frozenset({POINTS_CHANGED}))

@@ -54,5 +54,8 @@ class RfmCell(Operator[RfmCellParams]):
         english, chinese = " or ".join(name for name, _ in named), "或".join(name for _, name in named)
         return say(f"is in the RFM cell {english}", f"属于 RFM 分群 {chinese}", language)
 
+    def blank(self, params: RfmCellParams) -> bool | None:
+        return False
+
     def reads(self, params: RfmCellParams) -> Reads:
         return Reads(facts=frozenset({RFM_CHANGED}))

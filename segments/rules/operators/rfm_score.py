@@ -59,5 +59,8 @@ class RfmScore(Operator[RfmScoreParams]):
         parts = [f"{axis.upper()} {'≥' if end == 'min' else '≤'} {score}" for axis, end, score in params.bounds()]
         return say(f"has RFM scores {', '.join(parts)}", f"RFM 得分 {'，'.join(parts)}", language)
 
+    def blank(self, params: RfmScoreParams) -> bool | None:
+        return False
+
     def reads(self, params: RfmScoreParams) -> Reads:
         return Reads(facts=frozenset({RFM_CHANGED}))

@@ -63,5 +63,8 @@ class Stage(Operator[StageParams]):
             parts.append(yes if params.won_back else say("was not won back lately", "近期未被挽回", language))
         return say(" and ", "且", language).join(parts) or say("is at any stage", "处于任意阶段", language)
 
+    def blank(self, params: StageParams) -> bool | None:
+        return (not params.stages or Stages.PROSPECT in params.stages) and not params.won_back
+
     def reads(self, params: StageParams) -> Reads:
         return Reads(facts=frozenset({STAGE_CHANGED}))

@@ -12,7 +12,6 @@ from pydantic import Field, StrictBool, StrictFloat, StrictInt, StrictStr, model
 from common.params import Params
 from common.periods import local_date
 from common.text import say
-from segments.facts.names import CORRECTED, IDENTIFY
 from segments.rules.operators import At, Drift, Operator, Reads, operators
 from segments.rules.operators import _traits as on
 
@@ -118,7 +117,8 @@ def read_day(value: object) -> date | None:
 class Trait(Operator[TraitParams]):
     """A typed column or a free trait. `not_equals` holds for those of whom the trait is not known.
 
-    Relative dates count calendar days of the workspace and change at its midnight.
+    Any call of a sender may bring traits with it, so any may flip the answer. Relative dates count calendar days
+    of the workspace and change at its midnight.
     """
 
     key = "trait"
@@ -173,6 +173,4 @@ class Trait(Operator[TraitParams]):
 
     def reads(self, params: TraitParams) -> Reads:
         drift = Drift.DAILY if params.op in RELATIVE else Drift.NEVER
-        if params.trait == "last_seen_at":
-            return Reads(facts=frozenset({"*"}), drift=drift)
-        return Reads(facts=frozenset({IDENTIFY, CORRECTED}), traits=frozenset({params.trait}), drift=drift)
+        return Reads(facts=frozenset({"*"}), traits=frozenset({params.trait}), drift=drift)
