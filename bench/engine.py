@@ -9,12 +9,13 @@ from bench.measure import Board, Line, interleave, peak_mb, seconds
 from bench.stage import SCALE, copy_of, populated
 
 ROWS = int(100_000 * SCALE)
+ARMS = [{"key": "a", "weight": 1}, {"key": "b", "weight": 1}]
 GRAPH = {
     "trigger": {"type": "fact", "params": {"fact": "Signed Up"}},
     "start": "first",
     "nodes": {
         "first": {"type": "wait", "params": {"for": "1d"}, "next": {"next": "halves"}},
-        "halves": {"type": "split", "params": {"arms": [{"key": "a", "weight": 1}, {"key": "b", "weight": 1}]}, "next": {"a": "second", "b": "second"}},
+        "halves": {"type": "split", "params": {"arms": ARMS}, "next": {"a": "second", "b": "second"}},
         "second": {"type": "wait", "params": {"for": "2d"}, "next": {"next": "third"}},
         "third": {"type": "wait", "params": {"for": "3d"}, "next": {"next": "fourth"}},
         "fourth": {"type": "wait", "params": {"for": "4d"}, "next": {"next": "done"}},

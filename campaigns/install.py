@@ -75,6 +75,7 @@ def install_recipe(
         refresh_segment(segment, now)
     if fresh and publishing and report.journey:
         publish(report.journey, now=now, by=by, enter_present=enter_present)
+        report.journey.refresh_from_db()
     audit.record("recipe installed", f"recipe:{key}", now=now, actor=by, detail={"made": report.made})
     return report
 
