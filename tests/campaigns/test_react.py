@@ -44,7 +44,7 @@ FOR_ORDER = {
 
 
 def states() -> list[tuple[str, str]]:
-    return list(Enrolment.objects.order_by("id").values_list("state", "reason"))
+    return list(Enrolment.objects.order_by("profile", "id").values_list("state", "reason"))
 
 
 def test_the_same_facts_read_again_change_nothing() -> None:
@@ -299,7 +299,7 @@ def test_people_under_way_keep_their_version_and_its_exits() -> None:
     make_fact(bo, "Signed Up")
     react_all()
     advance(NOW)
-    assert list(Enrolment.objects.order_by("id").values_list("version__number", "state")) == [
+    assert list(Enrolment.objects.order_by("profile").values_list("version__number", "state")) == [
         (1, "active"),
         (2, "completed"),
     ]
