@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -12,24 +11,19 @@ from common.buckets import bucket_of, shard_of
 from messaging.models import Account, Address, Template, TemplateVersion, Topic
 from messaging.outbox.queue import NewDelivery, queue_deliveries
 from messaging.permission import address_for, give_consent
+from messaging.render import Rendered, RenderError, RenderJob
 from segments.models import Profile
 from tests.people import make_profile
 
 OFFERS = "offers"
 
 
-@dataclass(frozen=True)
-class Page:
-    parts: Mapping[str, str]
-    headers: Mapping[str, str] = field(default_factory=dict)
-
-
-def render_plainly(jobs: Sequence[Any]) -> list[Page]:
+def render_plainly(jobs: Sequence[RenderJob]) -> list[Rendered | RenderError]:
     """A page per job: subject and bodies name the person, the delivery is in the header that a witness reads."""
     return [render_one(job) for job in jobs]
 
 
-def render_one(job: Any) -> Page:
+def render_one(job: RenderJob) -> Rendered:
     who = job.context["profile"]["first_name"]
     parts = {
         "subject": f"Hello {who}",
@@ -38,7 +32,9 @@ def render_one(job: Any) -> Page:
         "title": "Hello",
         "body": "Hi",
     }
-    return Page(parts, {"X-Delivery": job.public_id, "List-Unsubscribe": f"<https://example.com/u/{job.public_id}>"})
+    return Rendered(
+        parts, {"X-Delivery": job.public_id, "List-Unsubscribe": f"<https://example.com/u/{job.public_id}>"}
+    )
 
 
 def make_topic(key: str = OFFERS, **fields: Any) -> Topic:

@@ -46,7 +46,11 @@ class Gate(ABC):
     classes: ClassVar[frozenset[str]] = frozenset({"transactional", "lifecycle", "marketing"})
 
     def columns(self, now: datetime) -> Mapping[str, Any]:
-        """ORM expressions to annotate on Delivery rows, by name prefixed with the gate's key; none by default."""
+        """ORM expressions to annotate on Delivery rows, by name prefixed with the gate's key; none by default.
+
+        They may depend on `now` and on nothing else: the query is compiled once per process, and only what follows
+        `now` is filled in anew.
+        """
         return {}
 
     def prepare(self, now: datetime) -> Any:

@@ -6,8 +6,6 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any, ClassVar
 
-from django.db.models import Q
-
 from messaging.gates import Gate, Row, Ruling, Verdict, gates
 from messaging.models import Pause
 
@@ -24,9 +22,8 @@ class PauseGate(Gate):
     order: ClassVar[int] = 10
 
     def prepare(self, now: datetime) -> Open:
-        still = Q(until__isnull=True) | Q(until__gt=now)
-        rows = Pause.objects.filter(still, ended_at__isnull=True).values_list("scope", "value", "until")
-        return {(scope, value): until for scope, value, until in rows}
+        rows = Pause.objects.filter(ended_at__isnull=True).values_list("scope", "value", "until")
+        return {(scope, value): until for scope, value, until in rows if until is None or until > now}
 
     def judge(self, row: Row, now: datetime, prepared: Any) -> Verdict | None:
         if not prepared:

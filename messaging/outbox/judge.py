@@ -3,22 +3,28 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Any
 from uuid import UUID
+
+from django.db.models import QuerySet
 
 from messaging.channels import channels
 from messaging.gates import Gate, Ruling, Verdict, in_order
 from messaging.models import Account, Delivery
+from messaging.outbox.compiled import rows_of
 from messaging.outbox.ledger import Change
 
 log = logging.getLogger(__name__)
 BASE = (
     "id", "public_id", "klass", "channel", "topic", "profile_id", "address_id", "version_id", "campaign", "journey",
     "enrolment", "node", "variant", "ghost", "planned_at", "not_before", "expires_at", "attempts", "claims",
+    "lease_token",
 )  # fmt: skip
+_ANY = datetime(2000, 1, 1, tzinfo=UTC)
 MOST_CLAIMS = 5
 STUMBLE = timedelta(seconds=30)  # a row whose gate raised waits this long
 STATES = {Ruling.HOLD: "held", Ruling.SKIP: "skipped", Ruling.EXPIRE: "expired", Ruling.CANCEL: "cancelled"}
@@ -42,6 +48,8 @@ def judge_rows(ids: Sequence[int], *, token: UUID, account: Account, now: dateti
     passed, changes = [], []
     for row in rows:
         outcome = _judge_one(row, gates, prepared, now)
+        if outcome is not None and outcome.reason == HOLDOUT:
+            row["ghost"], outcome = True, None
         if outcome is None and row["ghost"] and final:
             outcome = ghosted(row, now)
         if outcome is None:
@@ -52,16 +60,18 @@ def judge_rows(ids: Sequence[int], *, token: UUID, account: Account, now: dateti
 
 
 def read_rows(
-    ids: Sequence[int], gates: Iterable[Gate], *, token: UUID, account: Account, now: datetime
+    ids: Sequence[int], gates: Sequence[Gate], *, token: UUID, account: Account, now: datetime
 ) -> list[dict[str, Any]]:
     """The rows as gates see them, in the order of `ids`; rows no longer claimed under this token are left out."""
-    columns: dict[str, Any] = {}
-    for gate in gates:
-        columns |= gate.columns(now)
-    names = [*BASE, *columns]
-    found = Delivery.objects.filter(pk__in=list(ids), lease_token=token, state="claimed")
-    by_id = {row[0]: dict(zip(names, row, strict=True)) for row in found.annotate(**columns).values_list(*names)}
-    rows = [by_id[pk] for pk in ids if pk in by_id]
+    names = _names(tuple(gates))
+
+    def build(at: datetime) -> QuerySet[Delivery, tuple[Any, ...]]:
+        columns = {name: made for gate in gates for name, made in gate.columns(at).items()}
+        return Delivery.objects.filter(state="claimed").annotate(**columns).values_list(*names)
+
+    found = rows_of(("gates", *gates), build, "messaging_delivery.id", ids, now)
+    by_id = {row[0]: dict(zip(names, row, strict=True)) for row in found}
+    rows = [by_id[pk] for pk in ids if pk in by_id and by_id[pk]["lease_token"] == token]
     _add_recent(rows, max(gate.lookback(now) for gate in gates), now)
     needs_address = channels.get(account.channel).needs_address
     for row in rows:
@@ -70,15 +80,24 @@ def read_rows(
     return rows
 
 
+@lru_cache(maxsize=16)
+def _names(gates: tuple[Gate, ...]) -> list[str]:
+    """The names of a row's values: the columns of gates are the same at any time."""
+    return [*BASE, *(name for gate in gates for name in gate.columns(_ANY))]
+
+
 def _add_recent(rows: Sequence[dict[str, Any]], lookback: timedelta, now: datetime) -> None:
     """Give every row the person's other messages that passed their last gate within `lookback`."""
     sent: dict[int, list[tuple[int, str, str, datetime]]] = {}
+
+    def build(at: datetime) -> QuerySet[Delivery, tuple[Any, ...]]:
+        chosen = ("profile_id", "id", "channel", "klass", "sent_at")
+        return Delivery.objects.filter(sent_at__gt=at - lookback).values_list(*chosen)
+
     if lookback and rows:
-        people = {row["profile_id"] for row in rows}
-        recent = Delivery.objects.filter(profile__in=people, sent_at__gt=now - lookback)
-        for who, pk, channel, klass, at in recent.values_list("profile_id", "id", "channel", "klass", "sent_at"):
-            if at is not None:
-                sent.setdefault(who, []).append((pk, channel, klass, at))
+        people = sorted({row["profile_id"] for row in rows})
+        for who, *one in rows_of(("recent", lookback), build, "messaging_delivery.profile_id", people, now):
+            sent.setdefault(who, []).append((one[0], one[1], one[2], one[3]))
     for row in rows:
         row["recent"] = [one[1:] for one in sent.get(row["profile_id"], ()) if one[0] != row["id"]]
 
@@ -101,8 +120,6 @@ def _judge_one(
 
 def ruled(row: Mapping[str, Any], verdict: Verdict, now: datetime) -> Change:
     """A gate's objection as a change. A hold that would outlast the message lets it expire, with the reason."""
-    if verdict.reason == HOLDOUT:
-        return ghosted(row, now)
     state, until, pk = STATES[verdict.ruling], verdict.until, row["id"]
     if state != "held":
         return Change(pk, state, verdict.reason, settled_at=now)

@@ -6,13 +6,15 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any
 
 from django.conf import settings
 
 from messaging.channels import Outgoing, channels
 from messaging.models import Account, Delivery
+from messaging.outbox.judge import stumbled
 from messaging.outbox.ledger import Change
+from messaging.render.contract import Rendered, RenderError, RenderJob
 from segments.models import Wallet
 
 log = logging.getLogger(__name__)
@@ -27,29 +29,7 @@ COLUMNS = (
 )  # fmt: skip
 
 
-@dataclass(frozen=True)
-class Job:
-    """What the renderer is asked: ids, the locale wished for, and plain variables by name."""
-
-    delivery: int
-    public_id: str
-    version: int
-    locale: str
-    context: Mapping[str, Any]
-    utm: Mapping[str, str]
-    address: int | None
-    journey: str = ""
-    node: str = ""
-
-
-class Page(Protocol):
-    """What the renderer answers for one job, unless it answers with an exception."""
-
-    parts: Mapping[str, str]
-    headers: Mapping[str, str]
-
-
-Render = Callable[[Sequence[Any]], Sequence[Any]]
+Render = Callable[[Sequence[RenderJob]], Sequence[Rendered | RenderError]]
 
 
 @dataclass
@@ -59,24 +39,25 @@ class Parcel:
     id: int
     profile: int
     address: int | None
-    job: Job
+    job: RenderJob
     to: str
     to_name: str
     expires_at: datetime | None
+    claims: int = 0
     ghost: bool = False
     outgoing: Outgoing | None = field(default=None)
 
 
 def read_parcels(rows: Sequence[Mapping[str, Any]]) -> list[Parcel]:
     """Parcels for judged rows, in their order: two statements whatever their number."""
-    ghosts = {row["id"]: row["ghost"] for row in rows}
+    judged = {row["id"]: row for row in rows}
     names = (*COLUMNS, *(f"profile__{name}" for name in PERSON))
     found = {
         values[0]: dict(zip(names, values, strict=True))
-        for values in Delivery.objects.filter(pk__in=list(ghosts)).values_list(*names)
+        for values in Delivery.objects.filter(pk__in=list(judged)).values_list(*names)
     }
     purses = _purses({row["profile_id"] for row in found.values()})
-    return [_parcel(found[pk], ghosts[pk], purses) for pk in ghosts if pk in found]
+    return [_parcel(found[pk], row, purses) for pk, row in judged.items() if pk in found]
 
 
 def _purses(people: set[int]) -> dict[int, dict[str, Any]]:
@@ -90,16 +71,15 @@ def _purses(people: set[int]) -> dict[int, dict[str, Any]]:
 _EMPTY_PURSE: dict[str, Any] = {"points": {"balance": 0}, "level": {"key": "", "name": "", "rank": 0}}
 
 
-def _parcel(row: Mapping[str, Any], ghost: bool, purses: Mapping[int, dict[str, Any]]) -> Parcel:
+def _parcel(row: Mapping[str, Any], judged: Mapping[str, Any], purses: Mapping[int, dict[str, Any]]) -> Parcel:
     person = {name: _plain(row[f"profile__{name}"]) for name in PERSON}
     context = {
-        "brand": {"name": getattr(settings, "BRAND_NAME", "Perennial")},
         **purses.get(row["profile_id"], _EMPTY_PURSE),
         **row["context"],
         "profile": {**row["profile__traits"], **person},
         "journey": {"key": row["journey"], "node": row["node"], "campaign": row["campaign"]},
     }
-    job = Job(
+    job = RenderJob(
         delivery=row["id"],
         public_id=str(row["public_id"]),
         version=row["version_id"],
@@ -120,7 +100,8 @@ def _parcel(row: Mapping[str, Any], ghost: bool, purses: Mapping[int, dict[str, 
         row["address__value"] or "",
         name,
         row["expires_at"],
-        ghost,
+        judged.get("claims", 0),
+        judged["ghost"],
     )
 
 
@@ -138,13 +119,13 @@ def render_all(parcels: Sequence[Parcel], *, render: Render, account: Account, n
     for start in range(0, len(real), CHUNK):
         chunk = real[start : start + CHUNK]
         for parcel, page in zip(chunk, _pages(chunk, render), strict=True):
-            reason = _take(parcel, page, account)
-            if reason:
-                failed.append(Change(parcel.id, "render_failed", reason[:120], settled_at=now))
+            change = _take(parcel, page, account, now)
+            if change is not None:
+                failed.append(change)
     return failed
 
 
-def _pages(chunk: Sequence[Parcel], render: Render) -> Sequence[Any]:
+def _pages(chunk: Sequence[Parcel], render: Render) -> Sequence[Rendered | Exception]:
     """The renderer's answers; when it raises for the chunk, each message is asked for alone."""
     try:
         return render([parcel.job for parcel in chunk])
@@ -155,20 +136,30 @@ def _pages(chunk: Sequence[Parcel], render: Render) -> Sequence[Any]:
         return [page for parcel in chunk for page in _pages([parcel], render)]
 
 
-def _take(parcel: Parcel, page: Any, account: Account) -> str:
-    """Put the page into the parcel; returns why not, or ""."""
-    if isinstance(page, Exception) or not hasattr(page, "parts"):
-        return f"{type(page).__name__}: {page}".replace("\x00", "")
-    domain = account.sender.rsplit("@", 1)[-1].rstrip("> ") or "localhost"
+def _take(parcel: Parcel, page: Rendered | Exception, account: Account, now: datetime) -> Change | None:
+    """Put the page into the parcel; what cannot be rendered, or never be sent, gets the change that says so."""
+    if isinstance(page, Exception):
+        if isinstance(page, RenderError) and page.permanent:
+            return Change(parcel.id, "render_failed", _clean(str(page)), settled_at=now)
+        return stumbled({"id": parcel.id, "claims": parcel.claims}, f"render:{type(page).__name__}", now)
     parcel.outgoing = Outgoing(
         ref=parcel.job.public_id,
         to=parcel.to,
         to_name=parcel.to_name,
         parts=page.parts,
-        message_id=f"<{parcel.job.public_id}@{domain}>",
+        message_id=f"<{parcel.job.public_id}@{_domain(account.sender)}>",
         headers=page.headers,
-        locale=getattr(page, "locale", parcel.job.locale),
+        locale=page.locale,
         profile_id=parcel.profile,
         expires_at=parcel.expires_at,
     )
-    return channels.get(account.channel).check(parcel.outgoing)
+    wrong = channels.get(account.channel).check(parcel.outgoing)
+    return Change(parcel.id, "render_failed", _clean(wrong), settled_at=now) if wrong else None
+
+
+def _clean(text: str) -> str:
+    return text.replace("\x00", "")[:120]
+
+
+def _domain(sender: str) -> str:
+    return sender.rpartition("@")[2].rstrip("> ") or "localhost"

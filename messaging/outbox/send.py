@@ -22,6 +22,7 @@ from messaging.outbox.judge import judge_rows
 from messaging.outbox.ledger import Change, lease_length
 from messaging.outbox.parcels import Parcel, Render, read_parcels, render_all
 from messaging.outbox.settle import Batch, count_states, note_bounces, settle, tell_failures
+from messaging.render import render_group
 from messaging.retry import retrying
 
 log = logging.getLogger(__name__)
@@ -44,11 +45,10 @@ class SendReport:
 
 
 def send_due(
-    *, worker: str, now_fn: Callable[[], datetime], render: Render | None = None, seconds: float = 20.0
+    *, worker: str, now_fn: Callable[[], datetime], render: Render = render_group, seconds: float = 20.0
 ) -> SendReport:
     """Send what is due on every account until nothing is, or `seconds` have passed. Any number of workers may
     do so at the same time. `render` turns jobs into pages (default: the kept render child)."""
-    render = render or _default_renderer()
     report, ends = SendReport(), time.monotonic() + seconds
     busy = accounts.usable(now_fn())
     while busy and time.monotonic() < ends:
@@ -64,12 +64,6 @@ def send_due(
     if report.claimed:
         log.info("worker %s claimed %d: %s", worker, report.claimed, report.states)
     return report
-
-
-def _default_renderer() -> Render:
-    from messaging.render import render_group
-
-    return render_group
 
 
 @dataclass
