@@ -16,10 +16,13 @@ from django.contrib.auth import get_user_model
 
 from campaigns.install import install_recipe
 from common.models import ApiKey
-from config.demo.data import Files, files_in, write_files
+from config.demo import data
 from messaging.consents import read_consents
 from messaging.models import Account
+from segments.imports.options import Options
+from segments.imports.run import find_unfinished, make_job, run_import
 from segments.models import ImportJob, Source
+from segments.scores import score_all
 
 USER, PASSWORD = "admin", "admin"
 SMTP_PORT = 2525
@@ -29,18 +32,23 @@ SOURCES = {
     "shop-web": ("Shop website", "商店网站", Source.Kind.HTTP),
 }
 RECIPES = {"new-user-gift": False, "growth-tasks": False, "vip-perks": True, "churn-winback": True}
-MAPPINGS: dict[str, dict[str, str]] = {
-    "people": {
-        "user_id": "user_id",
-        "email": "email",
-        "first_name": "first_name",
-        "last_name": "last_name",
-        "locale": "locale",
-        "timezone": "timezone",
-        "country": "country",
-        "city": "city",
-        "registered_at": "created_at",
-    },
+PEOPLE = ["user_id", "email", "first_name", "last_name", "locale", "timezone", "country", "city", "registered_at"]
+SIGNUPS = {
+    "user_id": "user_id",
+    "event": "event",
+    "timestamp": "timestamp",
+    "message_id": "message_id",
+    "properties.topic": "topic",
+}
+ORDERS = {
+    "user_id": "household-{household_id}",
+    "order_id": "basket-{basket_id}",
+    "placed_at": "transaction_timestamp",
+    "total": "sales_value",
+    "currency": ":USD",
+    "product_id": "product_id",
+    "quantity": "quantity",
+    "price": "sales_value",
 }
 Say = Callable[[str], None]
 
@@ -78,11 +86,10 @@ def set_up(*, now: datetime, say: Say, smtp_port: int = SMTP_PORT) -> Demo:
     sources = make_sources()
     write_key = make_key(sources["shop-server"], now=now)
     make_account(smtp_port)
-    if not imported():
-        files = step("reading a year of purchases", lambda: write_files(folder(), now=now))
-        import_all(files, sources["history"], now=now, step=step)
+    if not is_imported():
+        import_all(sources["history"], now=now, step=step)
         step("recording who agreed to offers", lambda: hear_consents(now))
-        step("scoring everybody", lambda: score_everybody(now))
+        step("scoring everybody", lambda: score_all(now))
     for key, enter in RECIPES.items():
         step(f"recipe {key}", partial(install_recipe, key, now=now, by=user, enter_present=enter))
     return Demo(write_key, *counts())
@@ -137,15 +144,51 @@ def make_account(smtp_port: int) -> Account:
     return account
 
 
-def imported() -> bool:
+def is_imported() -> bool:
     """Whether the last file of the import went through."""
-    name = str(files_in(folder()).orders_live)
-    return ImportJob.objects.filter(source__key="history", file=name, state=ImportJob.State.DONE).exists()
+    jobs = ImportJob.objects.filter(source__key="history", kind="orders", dry_run=False)
+    return jobs.filter(state=ImportJob.State.DONE).exists()
 
 
-def import_all(files: Files, source: Source, *, now: datetime, step: Steps) -> None:
-    """People first, then what they did; the last 14 days as live facts. An interrupted import resumes."""
-    raise NotImplementedError
+def import_all(source: Source, *, now: datetime, step: Steps) -> None:
+    """People first, then what they did; the last 14 days as live facts. An interrupted import goes on."""
+    year = step("reading the year", data.read_year)
+    move = move_of_before(source) or data.plan_move(year.last, now=now)
+    people, signups = folder() / "people.parquet", folder() / "signups.parquet"
+    if not signups.exists():
+        data.write_people(people, year, move)
+        data.write_signups(signups, year, move)
+    traits = {name: name for name in (*PEOPLE, *data.TRAITS)}
+    live = Options(SIGNUPS, live_since=move.live_since)
+    step("importing people", lambda: import_file(people, "profiles", source, Options(traits), now=now))
+    step("importing sign-ups", lambda: import_file(signups, "events", source, live, now=now))
+    orders = Options(
+        ORDERS,
+        group_by="basket_id",
+        shift_days=move.shift_days,
+        zone=data.STORE_ZONE.key,
+        live_since=move.live_since,
+    )
+    file = data.data_file("transactions")
+    step("importing 1.47 M lines of orders", lambda: import_file(file, "orders", source, orders, now=now))
+
+
+def move_of_before(source: Source) -> data.Move | None:
+    """The move that an interrupted import of orders had begun with; to go on, it must stay the same."""
+    job = ImportJob.objects.filter(source=source, kind="orders", dry_run=False).order_by("-pk").first()
+    if job is None:
+        return None
+    options = Options.of_job(job)
+    return data.Move(options.shift_days, options.live_since) if options.live_since else None
+
+
+def import_file(path: Path, kind: str, source: Source, options: Options, *, now: datetime) -> ImportJob:
+    """One file through the ordinary import; goes on where an earlier run was interrupted."""
+    job = find_unfinished(path, kind, source, options) or make_job(path, kind, source, options, historical=True)
+    done = run_import(job, now=now)
+    if done.rows_rejected:
+        raise RuntimeError(f"{path.name}: {done.rows_rejected} rows were refused: {done.report}")
+    return done
 
 
 def hear_consents(now: datetime) -> int:
@@ -154,14 +197,6 @@ def hear_consents(now: datetime) -> int:
     while heard := read_consents(now):
         total += heard
     return total
-
-
-def score_everybody(now: datetime) -> None:
-    """RFM cells and life-cycle stages of all people."""
-    from segments import lifecycle, rfm
-
-    rfm.score_all(now)
-    lifecycle.score_all(now)
 
 
 def counts() -> tuple[int, int]:

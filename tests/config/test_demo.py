@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import smtplib
 import sys
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from email.message import EmailMessage
 from pathlib import Path
 from typing import Any
@@ -44,25 +44,26 @@ def test_a_household_is_always_the_same_person() -> None:
 
 @pytest.mark.parametrize("days", range(14))
 def test_the_last_day_lies_in_the_past_seven_on_its_weekday(days: int) -> None:
-    last, today = date(2017, 12, 31), date(2026, 11, 20) + timedelta(days=days)
-    moved = last + timedelta(weeks=data.weeks_between(last, today))
-    assert 1 <= (today - moved).days <= 7
+    last, now = date(2017, 12, 31), datetime(2026, 11, 20, 17, tzinfo=UTC) + timedelta(days=days)
+    move = data.plan_move(last, now=now)
+    moved = last + timedelta(days=move.shift_days)
+    assert 1 <= (now.date() - moved).days <= 7
     assert moved.weekday() == last.weekday()
+    assert move.live_since.astimezone(data.STORE_ZONE).date() == moved - timedelta(days=13)
 
 
-def test_the_year_becomes_files(tmp_path: Path, now: datetime) -> None:
+def test_people_and_signups_are_made_for_the_whole_year(tmp_path: Path, now: datetime) -> None:
     import pyarrow.parquet as pq
 
-    files = data.write_files(tmp_path, now=now)
-    rows = {name: pq.read_table(file) for name, file in vars(files).items()}
-    assert rows["people"].num_rows == 2469
-    assert rows["orders_past"].num_rows + rows["orders_live"].num_rows == 155_848
-    past, live = (rows[name]["placed_at"].to_pylist() for name in ("orders_past", "orders_live"))
-    assert max(past) < min(live)
-    assert max(live) < now
-    assert timedelta(days=13) < max(live) - min(live) < timedelta(days=14)
-    assert now - max(live) < timedelta(days=8)
-    signups = rows["signups_past"]["event"].to_pylist() + rows["signups_live"]["event"].to_pylist()
+    year = data.read_year()
+    move = data.plan_move(year.last, now=now)
+    data.write_people(tmp_path / "people.parquet", year, move)
+    data.write_signups(tmp_path / "signups.parquet", year, move)
+    people = pq.read_table(tmp_path / "people.parquet").to_pylist()
+    assert (len(people), sum(row["age"] is not None for row in people)) == (2469, 801)
+    assert max(row["registered_at"] for row in people) < now
+    assert min(row["registered_at"] for row in people) > now - timedelta(days=375)
+    signups = pq.read_table(tmp_path / "signups.parquet").column("event").to_pylist()
     assert signups.count("Signed Up") == 2469
     assert 0.88 < signups.count("Subscribed") / 2469 < 0.92
 
