@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from typing import Any
 from uuid import UUID
 
@@ -60,7 +60,7 @@ def _array(kind: str) -> str:
 def _plain(value: Any) -> Any:
     """How SQLite's tables hold a value that JSON does not know."""
     if isinstance(value, datetime):
-        return connection.ops.adapt_datetimefield_value(value)
+        return value.astimezone(UTC).replace(tzinfo=None).isoformat(" ")
     if isinstance(value, date):
         return value.isoformat()
     if isinstance(value, UUID):

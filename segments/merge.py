@@ -122,8 +122,8 @@ def rebuild_stats(profile_ids: set[int]) -> None:
         cursor.execute(
             "INSERT INTO segments_eventstats (profile_id, name, first_at, last_at, count, amount)"
             " SELECT profile_id, name, MIN(occurred_at), MAX(occurred_at), COUNT(*), SUM(value)"
-            f" FROM segments_event JOIN {source} ON segments_event.profile_id = given.id"
-            " WHERE kind <> 'system' GROUP BY profile_id, name",
+            f" FROM segments_event WHERE profile_id IN (SELECT given.id FROM {source})"
+            " AND kind <> 'system' GROUP BY profile_id, name",
             params,
         )
 

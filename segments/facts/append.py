@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -71,9 +71,13 @@ def engine_source() -> int:
 def _row(fact: NewFact, now: datetime) -> tuple[Any, ...]:
     return (
         fact.source, fact.key, fact.profile, fact.shard, fact.kind, fact.name, fact.occurred_at, now, fact.value,
-        json.dumps(fact.properties, ensure_ascii=False), json.dumps(fact.context, ensure_ascii=False),
+        _json(fact.properties), _json(fact.context),
         fact.live, fact.flags, fact.depth,
     )  # fmt: skip
+
+
+def _json(said: Mapping[str, Any]) -> str:
+    return json.dumps(said, ensure_ascii=False) if said else "{}"
 
 
 def _insert(rows: list[tuple[Any, ...]]) -> list[tuple[int, str]]:

@@ -73,7 +73,7 @@ def text_problem(text: str) -> str:
 
 def _walk(value: Any, depth: int) -> None:
     """Raise Refused at the first unfit value; paths are found later, as nearly every row is well."""
-    if isinstance(value, Mapping):
+    if value.__class__ is dict or isinstance(value, Mapping):
         if depth > DEPTH:
             raise _poison("too_deep", "")
         if len(value) > KEYS:
@@ -110,7 +110,7 @@ def _leaf(item: Any, depth: int) -> None:
             raise _poison("not_a_number", "")
         if not -INTEGER < item < INTEGER:
             raise _poison("number_too_large", "")
-    elif isinstance(item, Mapping | list | tuple):
+    elif kind is dict or kind is list or isinstance(item, Mapping | tuple):
         _walk(item, depth + 1)
     elif kind is Poison:
         raise _poison(item.code, "")

@@ -105,9 +105,8 @@ def _without_known(calls: Sequence[Call], source: int) -> tuple[list[Call], froz
     keys, params = given((("key", "varchar"),), [(key,) for key in first])
     with connection.cursor() as cursor:
         cursor.execute(
-            f"SELECT segments_event.key FROM {keys} JOIN segments_event"
-            " ON segments_event.source_id = %s AND segments_event.key = given.key",
-            [*params, source],
+            f"SELECT key FROM segments_event WHERE source_id = %s AND key IN (SELECT given.key FROM {keys})",
+            [source, *params],
         )
         there = {row[0] for row in cursor.fetchall()}
     fresh = [call for key, call in first.items() if key not in there]

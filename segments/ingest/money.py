@@ -19,12 +19,15 @@ ITEM_FIELDS = ("product_id", "sku", "name", "category", "brand", "price", "quant
 ITEMS = 100
 
 
-def read_order(name: str, properties: Mapping[str, Any]) -> OrderSaid:
-    """What the event says of its order. Raises Refused without an order id or with an amount that is none."""
+def read_order(name: str, properties: Mapping[str, Any], items: tuple[Mapping[str, Any], ...] = ()) -> OrderSaid:
+    """What the event says of its order; `items` stand for its products where they came apart.
+
+    Raises Refused without an order id or with an amount that is none.
+    """
     order_id = _order_id(properties)
     currency = _currency(properties.get("currency"))
     total = _amount(properties, ("total", "revenue", "value"), currency)
-    items = _items(properties.get("products"))
+    items = items or _items(properties.get("products"))
     if name == ORDER_REFUNDED:
         return OrderSaid(name, order_id, None, currency, refund=total)
     if total is None and name == ORDER_COMPLETED:

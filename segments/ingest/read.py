@@ -16,15 +16,17 @@ from segments.ingest.limits import ID_CHARS, NAME_CHARS, Refused
 from segments.ingest.money import ORDER_EVENTS, read_order, to_reporting
 from segments.ingest.posthog import is_posthog, to_segment
 from segments.ingest.times import NOT_LIVE, ZONELESS, parse_time, place
-from segments.ingest.traits import read_traits, with_context
+from segments.ingest.traits import read_email, read_phone, read_traits, with_context
 from segments.ingest.utm import read_utm
 
+LINES = "$lines"  # where an import puts the items of an order, apart from what the fact keeps
 DROPPED = ("traits", "ip")  # of the context: said elsewhere, or personal without use
 
 
 @dataclass(frozen=True)
 class Reading:
-    """What all calls of one request share. `skew` is received minus sent; `weigh`: measure each call's bytes."""
+    """What all calls of one request share. `skew` is received minus sent; `weigh`: measure each call's bytes;
+    `by_address`: a file may name a person by e-mail or phone alone."""
 
     now: datetime
     skew: timedelta = timedelta(0)
@@ -33,16 +35,20 @@ class Reading:
     lenient: bool = False
     browser: bool = False
     weigh: bool = True
+    by_address: bool = False
 
 
 def read_call(raw: Any, index: int, reading: Reading) -> Call:
     """One checked call. Raises Refused with code, path and message."""
+    items = tuple(raw.pop(LINES, ())) if reading.by_address and isinstance(raw, dict) else ()
     row, repaired = check_row(raw, lenient=reading.lenient, weigh=reading.weigh)
     if is_posthog(row):
         row = to_segment(row)
     kind = _kind(row)
     user, anonymous = read_id(row, "userId"), read_id(row, "anonymousId")
-    if not user and not anonymous and kind != "alias":
+    email = read_email(row.get("email")) or "" if reading.by_address else ""
+    phone = read_phone(row.get("phone")) or "" if reading.by_address else ""
+    if not (user or anonymous or email or phone) and kind != "alias":
         raise Refused("missing_id", "userId", "a call names its person by userId or anonymousId")
     previous = read_id(row, "previousId") if kind == "alias" else ""
     if kind == "alias" and not (user and previous):
@@ -59,6 +65,8 @@ def read_call(raw: Any, index: int, reading: Reading) -> Call:
         user_id=user,
         anonymous_id=anonymous,
         previous_id=previous,
+        email=email,
+        phone=phone,
         live=_is_live(at, flags, reading),
         flags=",".join(flags + (["repaired"] if repaired else [])),
         properties=_properties(row, kind, properties),
@@ -68,7 +76,7 @@ def read_call(raw: Any, index: int, reading: Reading) -> Call:
     )
     call = _with_traits(call, row, context)
     if kind == "track" and name in ORDER_EVENTS:
-        call = with_order(call, read_order(name, properties))
+        call = with_order(call, read_order(name, properties, items))
     return for_browser(call) if reading.browser else call
 
 
@@ -193,5 +201,5 @@ def _with_traits(call: Call, row: Mapping[str, Any], context: Mapping[str, Any])
     traits = read_traits(said, once=once)
     if call.kind == "identify":
         traits = with_context(traits, context)
-    email, phone = traits.columns.get("email", ""), traits.columns.get("phone", "")
+    email, phone = traits.columns.get("email", call.email), traits.columns.get("phone", call.phone)
     return replace(call, traits=traits, email=str(email), phone=str(phone))
