@@ -139,13 +139,46 @@ X_FRAME_OPTIONS = "SAMEORIGIN"
 SILENCED_SYSTEM_CHECKS = ["models.W040"]
 
 REST_FRAMEWORK = {
-    "DEFAULT_SCHEMA_CLASS": "drf_standardized_errors.openapi.AutoSchema",
+    "DEFAULT_SCHEMA_CLASS": "segments.api.schema.Described",
     "EXCEPTION_HANDLER": "drf_standardized_errors.handler.exception_handler",
+    "DEFAULT_AUTHENTICATION_CLASSES": ["segments.api.auth.KeyAuthentication", "segments.api.auth.StaffSession"],
+    "DEFAULT_PERMISSION_CLASSES": ["segments.api.auth.HasScope"],
+    "DEFAULT_THROTTLE_CLASSES": ["segments.api.auth.KeyThrottle"],
+    "DEFAULT_THROTTLE_RATES": {"api": text("API_RATE", "1200/min"), "api_wrong_key": text("API_WRONG_KEYS", "60/min")},
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
-    "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
-    "DEFAULT_FILTER_BACKENDS": ["django_filters.rest_framework.DjangoFilterBackend"],
+    "DEFAULT_PARSER_CLASSES": ["segments.api.parsing.CarefulJSON"],
+    "DEFAULT_PAGINATION_CLASS": "segments.api.paging.Keyset",
+    "DEFAULT_METADATA_CLASS": None,
 }
-SPECTACULAR_SETTINGS = {"TITLE": "Perennial", "VERSION": "1", "SERVE_INCLUDE_SCHEMA": False}
+DRF_STANDARDIZED_ERRORS = {
+    "EXCEPTION_HANDLER_CLASS": "segments.api.errors.Handler",
+    "ALLOWED_ERROR_STATUS_CODES": ["400", "401", "403", "404", "405", "406", "409", "413", "415", "429"],
+    "ERROR_SCHEMAS": {
+        "409": "segments.api.refusals.RefusalSerializer",
+        "413": "segments.api.refusals.RefusalSerializer",
+    },
+}
+SPECTACULAR_SETTINGS = {
+    "TITLE": "Perennial",
+    "VERSION": "1",
+    "DESCRIPTION": "Segments, people, journeys, messages and reports for programs. Money is in minor units.",
+    "SERVE_INCLUDE_SCHEMA": False,
+    "SCHEMA_PATH_PREFIX": "/api",
+    "ENUM_NAME_OVERRIDES": {
+        "ValidationErrorEnum": "drf_standardized_errors.openapi_serializers.ValidationErrorEnum.choices",
+        "ClientErrorEnum": "drf_standardized_errors.openapi_serializers.ClientErrorEnum.choices",
+        "ServerErrorEnum": "drf_standardized_errors.openapi_serializers.ServerErrorEnum.choices",
+        "ErrorCode401Enum": "drf_standardized_errors.openapi_serializers.ErrorCode401Enum.choices",
+        "ErrorCode403Enum": "drf_standardized_errors.openapi_serializers.ErrorCode403Enum.choices",
+        "ErrorCode404Enum": "drf_standardized_errors.openapi_serializers.ErrorCode404Enum.choices",
+        "ErrorCode405Enum": "drf_standardized_errors.openapi_serializers.ErrorCode405Enum.choices",
+        "ErrorCode406Enum": "drf_standardized_errors.openapi_serializers.ErrorCode406Enum.choices",
+        "ErrorCode415Enum": "drf_standardized_errors.openapi_serializers.ErrorCode415Enum.choices",
+        "ErrorCode429Enum": "drf_standardized_errors.openapi_serializers.ErrorCode429Enum.choices",
+        "ErrorCode500Enum": "drf_standardized_errors.openapi_serializers.ErrorCode500Enum.choices",
+    },
+    "POSTPROCESSING_HOOKS": ["drf_standardized_errors.openapi_hooks.postprocess_schema_enums"],
+}
 
 QUEUE = VAR / "queue"
 CELERY_BROKER_URL = text("CELERY_BROKER_URL", "filesystem://")

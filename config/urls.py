@@ -11,7 +11,7 @@ from django.views.generic import RedirectView
 
 from config import health
 
-APPS = ["segments.urls", "messaging.urls", "campaigns.urls"]
+APPS = ["segments.urls", "messaging.urls", "messaging.api.urls", "campaigns.urls", "campaigns.api.urls"]
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("", RedirectView.as_view(pattern_name="admin:index"), name="home"),

@@ -1,0 +1,1 @@
+"""The operator API of the decision app: journeys, enrolling people, and reports."""

@@ -1,0 +1,1 @@
+"""The operator API of the message app: what was sent, and the in-app inbox."""

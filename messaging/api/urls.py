@@ -1,0 +1,15 @@
+"""Addresses of the operator API that speak of messages."""
+
+from __future__ import annotations
+
+from django.urls import path
+
+from messaging.api.deliveries import Deliveries, OneDelivery
+from messaging.api.inbox import Inbox, MarkRead
+
+urlpatterns = [
+    path("api/deliveries", Deliveries.as_view(), name="api-deliveries"),
+    path("api/deliveries/<uuid:public_id>", OneDelivery.as_view(), name="api-delivery"),
+    path("api/inbox", Inbox.as_view(), name="api-inbox"),
+    path("api/inbox/<uuid:public_id>/read", MarkRead.as_view(), name="api-inbox-read"),
+]

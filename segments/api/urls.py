@@ -1,0 +1,18 @@
+"""Addresses of the operator API that speak of people, and the schema of the whole API."""
+
+from __future__ import annotations
+
+from django.urls import path
+
+from segments.api.description import Schema
+from segments.api.people import OneProfile
+from segments.api.segments import Count, Members, OneSegment, Segments
+
+urlpatterns = [
+    path("api/schema/", Schema.as_view(), name="api-schema"),
+    path("api/segments", Segments.as_view(), name="api-segments"),
+    path("api/segments/<slug:key>", OneSegment.as_view(), name="api-segment"),
+    path("api/segments/<slug:key>/count", Count.as_view(), name="api-segment-count"),
+    path("api/segments/<slug:key>/members", Members.as_view(), name="api-segment-members"),
+    path("api/profiles/<path:user_id>", OneProfile.as_view(), name="api-profile"),
+]
