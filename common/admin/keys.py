@@ -18,14 +18,7 @@ from common.admin import show
 from common.admin.base import NoDelete, Page, route
 from common.admin.widgets import OwnTemplate
 from common.models import ApiKey
-
-SCOPES = [
-    ("ingest", _("Send facts (write key of a source)")),
-    ("read", _("Read people, segments, journeys and messages")),
-    ("reports", _("Read reports")),
-    ("enrol", _("Enrol people in journeys")),
-    ("inbox", _("Read a person's in-app messages")),
-]
+from common.scopes import SCOPES
 
 
 class ScopesWidget(OwnTemplate, forms.CheckboxSelectMultiple):
@@ -38,7 +31,9 @@ class IssueForm(forms.Form):
     """What a new key is called and what it may do."""
 
     name = forms.CharField(label=_("name"), max_length=120, widget=UnfoldAdminTextInputWidget())
-    scopes = forms.MultipleChoiceField(label=_("scopes"), choices=SCOPES, widget=ScopesWidget())
+    scopes = forms.MultipleChoiceField(
+        label=_("scopes"), choices=[(key, scope.title) for key, scope in SCOPES.items()], widget=ScopesWidget()
+    )
     subject = forms.CharField(
         label=_("subject"),
         max_length=120,
