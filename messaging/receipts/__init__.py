@@ -13,8 +13,8 @@ from common.registry import Registry
 
 @dataclass(frozen=True)
 class Word:
-    """One later word about one message, normalised. `kind` is a Receipt.Kind; `ref` a delivery's public id or
-    the provider's reference; `natural_key` is the same however often the provider repeats itself."""
+    """One later word about one message, normalised. `kind` is a Receipt.Kind; `ref` holds the delivery's public id
+    (alone, or in our Message-ID); `natural_key` is the same however often the provider repeats itself."""
 
     kind: str
     ref: str
