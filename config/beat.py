@@ -26,6 +26,7 @@ TIMETABLE: dict[str, Entry] = {
     "credit": Entry("campaigns.tasks.credit", 10, "Build touches and credit conversions"),
     "send": Entry("messaging.tasks.send", 2, "Send the messages that are due"),
     "sweep": Entry("messaging.tasks.sweep", 15, "Free what a dead worker held"),
+    "listen": Entry("messaging.tasks.listen", 2, "Judge clicks and match receipts that waited"),
     "refresh": Entry("segments.tasks.refresh", 10, "Bring the members of segments up to date"),
     "score": Entry("segments.tasks.score", 10, "Score the people who changed or fell silent"),
     "count-missions": Entry("segments.tasks.count_missions", 5, "Count facts for missions"),

@@ -125,6 +125,8 @@ ATTRIBUTION_PATH = text("ATTRIBUTION_PATH", "all")
 BRAND_NAME = text("BRAND_NAME", "Perennial")
 BRAND_URL = text("BRAND_URL", PUBLIC_URL).rstrip("/")
 BRAND_ADDRESS = text("BRAND_ADDRESS")
+UTM_HOSTS = words("UTM_HOSTS", [])
+UTM_POLICY = text("UTM_POLICY", "keep")
 
 STATIC_URL = "static/"
 STATIC_ROOT = VAR / "static"
@@ -150,13 +152,11 @@ REST_FRAMEWORK = {
     "DEFAULT_PAGINATION_CLASS": "segments.api.paging.Keyset",
     "DEFAULT_METADATA_CLASS": None,
 }
+_REFUSALS = ["400", "401", "403", "404", "405", "406", "409", "413", "415", "429"]
 DRF_STANDARDIZED_ERRORS = {
     "EXCEPTION_HANDLER_CLASS": "segments.api.errors.Handler",
-    "ALLOWED_ERROR_STATUS_CODES": ["400", "401", "403", "404", "405", "406", "409", "413", "415", "429"],
-    "ERROR_SCHEMAS": {
-        "409": "segments.api.refusals.RefusalSerializer",
-        "413": "segments.api.refusals.RefusalSerializer",
-    },
+    "ALLOWED_ERROR_STATUS_CODES": _REFUSALS,
+    "ERROR_SCHEMAS": dict.fromkeys(_REFUSALS, "segments.api.refusals.RefusalSerializer"),
 }
 SPECTACULAR_SETTINGS = {
     "TITLE": "Perennial",
@@ -164,20 +164,6 @@ SPECTACULAR_SETTINGS = {
     "DESCRIPTION": "Segments, people, journeys, messages and reports for programs. Money is in minor units.",
     "SERVE_INCLUDE_SCHEMA": False,
     "SCHEMA_PATH_PREFIX": "/api",
-    "ENUM_NAME_OVERRIDES": {
-        "ValidationErrorEnum": "drf_standardized_errors.openapi_serializers.ValidationErrorEnum.choices",
-        "ClientErrorEnum": "drf_standardized_errors.openapi_serializers.ClientErrorEnum.choices",
-        "ServerErrorEnum": "drf_standardized_errors.openapi_serializers.ServerErrorEnum.choices",
-        "ErrorCode401Enum": "drf_standardized_errors.openapi_serializers.ErrorCode401Enum.choices",
-        "ErrorCode403Enum": "drf_standardized_errors.openapi_serializers.ErrorCode403Enum.choices",
-        "ErrorCode404Enum": "drf_standardized_errors.openapi_serializers.ErrorCode404Enum.choices",
-        "ErrorCode405Enum": "drf_standardized_errors.openapi_serializers.ErrorCode405Enum.choices",
-        "ErrorCode406Enum": "drf_standardized_errors.openapi_serializers.ErrorCode406Enum.choices",
-        "ErrorCode415Enum": "drf_standardized_errors.openapi_serializers.ErrorCode415Enum.choices",
-        "ErrorCode429Enum": "drf_standardized_errors.openapi_serializers.ErrorCode429Enum.choices",
-        "ErrorCode500Enum": "drf_standardized_errors.openapi_serializers.ErrorCode500Enum.choices",
-    },
-    "POSTPROCESSING_HOOKS": ["drf_standardized_errors.openapi_hooks.postprocess_schema_enums"],
 }
 
 QUEUE = VAR / "queue"

@@ -105,9 +105,7 @@ def digest_of(version: int, locale: str, position: int, scope: str, url: str) ->
 
 def tagged(url: str, params: Mapping[str, str]) -> str:
     """A destination with its UTM, by the workspace's policy and hosts."""
-    return utm.tag(
-        url, params, policy=getattr(settings, "UTM_POLICY", "keep"), hosts=getattr(settings, "UTM_HOSTS", ())
-    )
+    return utm.tag(url, params, policy=settings.UTM_POLICY, hosts=settings.UTM_HOSTS)
 
 
 def with_alias(params: Mapping[str, str], alias: str) -> dict[str, str]:

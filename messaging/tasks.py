@@ -8,9 +8,11 @@ import socket
 from celery import shared_task
 
 from common.clock import now as clock_now
+from messaging.answers import settle_clicks
 from messaging.consents import read_consents
 from messaging.outbox.send import send_due
 from messaging.outbox.sweep import sweep as sweep_ledger
+from messaging.words import match_receipts
 
 
 @shared_task(name="messaging.tasks.send")
@@ -24,3 +26,11 @@ def send() -> None:
 def sweep() -> None:
     """Free, conclude and expire what is stuck."""
     sweep_ledger(clock_now())
+
+
+@shared_task(name="messaging.tasks.listen")
+def listen() -> None:
+    """Judge the clicks that waited to be judged, and match receipts that came before their message was known."""
+    now = clock_now()
+    settle_clicks(now)
+    match_receipts(now)
