@@ -104,7 +104,9 @@ class Journeys(ApiView):
     serializer_class = JourneySerializer
     queryset = Journey.objects.select_related("campaign", "live_version")
 
-    @extend_schema(tags=["journeys"], operation_id="journeys_list", summary="All journeys")
+    @extend_schema(
+        tags=["journeys"], operation_id="journeys_list", responses=JourneySerializer(many=True), summary="All journeys"
+    )
     def get(self, request: Request) -> Response:
         self.asked()
         return self.paged(self.get_queryset())

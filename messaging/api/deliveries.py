@@ -71,7 +71,11 @@ class Deliveries(ApiView):
     query = DeliveryQuery
 
     @extend_schema(
-        tags=["messages"], operation_id="deliveries_list", summary="Messages, newest first", parameters=[DeliveryQuery]
+        tags=["messages"],
+        operation_id="deliveries_list",
+        responses=DeliverySerializer(many=True),
+        summary="Messages, newest first",
+        parameters=[DeliveryQuery],
     )
     def get(self, request: Request) -> Response:
         asked = self.asked()

@@ -37,7 +37,11 @@ class Inbox(ApiView):
     query = InboxQuery
 
     @extend_schema(
-        tags=["inbox"], operation_id="inbox_list", summary="A person's messages, newest first", parameters=[InboxQuery]
+        tags=["inbox"],
+        operation_id="inbox_list",
+        responses=ItemSerializer(many=True),
+        summary="A person's messages, newest first",
+        parameters=[InboxQuery],
     )
     def get(self, request: Request) -> Response:
         who = person(self.asked()["user_id"])

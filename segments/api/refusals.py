@@ -23,11 +23,11 @@ class Conflict(APIException):
 class ReasonSerializer(serializers.Serializer[Any]):
     code = serializers.CharField()
     detail = serializers.CharField()
-    attr = serializers.CharField(allow_null=True)
+    attr = serializers.CharField(allow_null=True, help_text="Where in the input, dotted; null when nowhere")
 
 
 class RefusalSerializer(serializers.Serializer[Any]):
-    """The one form of errors, for statuses that the framework does not describe."""
+    """The one form of all errors."""
 
-    type = serializers.CharField(help_text="client_error")
+    type = serializers.CharField(help_text="validation_error or client_error")
     errors = ReasonSerializer(many=True)  # type: ignore[assignment]

@@ -19,6 +19,12 @@ class Described(AutoSchema):
         scope = getattr(self.view, "scope", "")
         return f"{said}\n\nScope: `{scope}`. {SCOPES[scope].title}.".strip() if scope in SCOPES else said
 
+    def _should_add_error_response(self, responses: dict[str, Any], status_code: str) -> bool:
+        """Every operation may refuse in every way; only some change a state that can be wrong (409)."""
+        if status_code in responses:
+            return False
+        return status_code != "409" or self.method == "POST"
+
     def get_operation(self, *args: Any, **kwargs: Any) -> Any:
         operation = super().get_operation(*args, **kwargs)
         scope = getattr(self.view, "scope", "")

@@ -68,7 +68,9 @@ class Segments(ApiView):
     serializer_class = SegmentSerializer
     queryset = Segment.objects.all()
 
-    @extend_schema(tags=["segments"], operation_id="segments_list", summary="All segments")
+    @extend_schema(
+        tags=["segments"], operation_id="segments_list", responses=SegmentSerializer(many=True), summary="All segments"
+    )
     def get(self, request: Request) -> Response:
         self.asked()
         return self.paged(self.get_queryset())
@@ -111,7 +113,12 @@ class Members(OfSegment):
     serializer_class = MemberSerializer
     queryset = Membership.objects.none()
 
-    @extend_schema(tags=["segments"], operation_id="segments_members", summary="Who is in it, newest first")
+    @extend_schema(
+        tags=["segments"],
+        operation_id="segments_members",
+        responses=MemberSerializer(many=True),
+        summary="Who is in it, newest first",
+    )
     def get(self, request: Request, key: str) -> Response:
         self.asked()
         rows = Membership.objects.filter(segment=self.segment).select_related("profile")
