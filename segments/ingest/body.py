@@ -95,7 +95,7 @@ def calls_of(body: Any) -> Sequence[Any]:
     """The items of a batch envelope. Raises BadBody when it is none."""
     items = body.get("batch") if isinstance(body, dict) else None
     if isinstance(body, Poison):
-        raise BadBody(400, body.code, "the envelope names a key twice")
+        raise BadBody(400, body.code, "the envelope holds a key twice, or is no object at all")
     if not isinstance(items, list):
         raise BadBody(400, "no_batch", "a batch is an object with a list named 'batch'")
     return items
