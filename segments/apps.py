@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import Any
 
 from django.apps import AppConfig
@@ -19,6 +20,7 @@ class SegmentsConfig(AppConfig):
         from segments.rules.operators import operators
 
         operators.load()
+        import_module("segments.memberships")
         post_migrate.connect(know_the_cluster, sender=self)
 
 

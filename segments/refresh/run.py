@@ -18,9 +18,10 @@ from common.periods import local_date, zone
 from common.semijoin import among, has
 from common.states import move
 from segments.facts.fact import Position
+from segments.facts.names import MERGED
 from segments.facts.position import horizon
 from segments.models import Membership, Segment, SegmentRun
-from segments.refresh.candidates import Since, causes, find_candidates, most_candidates, names_read
+from segments.refresh.candidates import Since, causes, changed, find_candidates, most_candidates, names_read
 from segments.refresh.difference import enter, leave, tell
 from segments.rules.compile import matching, people, reads_of
 from segments.rules.operators import At, Drift, Reads
@@ -133,7 +134,8 @@ def _refresh_changed(pk: int, now: datetime) -> Refreshed | None:
             run = _start(task, SegmentRun.Mode.CHANGED)
             report = _write(task, run, since, entering, leaving, report, fire=True)
             _end(task, run, report)
-        _arrive(task, since, changed=bool(entering or leaving))
+        merged = bool(ids) and changed(frozenset({MERGED}), since).exists()
+        _arrive(task, since, resized=bool(entering or leaving or merged))
         return report
 
 
@@ -162,7 +164,7 @@ def _refresh_everyone(pk: int, now: datetime) -> Refreshed:
         if not _may_write(task, run):
             return _abandon(run, report)
         _end(task, run, report)
-        _arrive(task, since, changed=True, built=True)
+        _arrive(task, since, resized=True, built=True)
         if not fire and (report.entered or report.left):
             _rebuild_readers(segment.key)
     return report
@@ -172,7 +174,7 @@ def _lock(pk: int, *, wait: bool) -> Segment | None:
     """The segment's row, locked; None when another refresh has it and we do not `wait`."""
     rows = Segment.objects.filter(pk=pk)
     if connection.features.has_select_for_update_skip_locked:
-        rows = rows.select_for_update(skip_locked=not wait)
+        rows = rows.select_for_update(skip_locked=not wait, no_key=True)
     return rows.first()
 
 
@@ -249,7 +251,7 @@ def _end(task: Task, run: SegmentRun, report: Refreshed) -> None:
     )
 
 
-def _arrive(task: Task, since: Since, *, changed: bool, built: bool = False) -> None:
+def _arrive(task: Task, since: Since, *, resized: bool, built: bool = False) -> None:
     """Move the segment's cursor and its `now`; with a build, its rule is answered."""
     values: dict[str, Any] = {
         "cursor_tx": since.upto.tx,
@@ -258,7 +260,7 @@ def _arrive(task: Task, since: Since, *, changed: bool, built: bool = False) -> 
         "refreshed_at": since.now,
         "last_error": "",
     }
-    if changed:
+    if resized:
         values["size"] = Membership.objects.filter(segment=task.segment).count()
     if built:
         values |= {"built_number": task.segment.rule_number, "fire_on_build": False}

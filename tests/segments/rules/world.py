@@ -1,0 +1,403 @@
+"""A small world in memory, an obvious judge of rules over it, and random rules: what the compiler is compared with."""
+
+from __future__ import annotations
+
+import random
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from django.db import transaction
+
+from common.buckets import shard_of
+from segments.facts.append import append_facts
+from segments.facts.fact import NewFact
+from segments.models import Badge, Level, Membership, Order, Profile, Scores, Segment, Wallet
+from segments.models.growth import Award
+from tests.people import make_source
+
+BASE = datetime(2026, 3, 2, 12, tzinfo=UTC)
+ZONE = ZoneInfo("Asia/Shanghai")
+EVENTS = ["Viewed", "Added", "Signed Up"]
+CITIES = ["", "Berlin", "北京", "Bern"]
+FREE: dict[str, list[Any]] = {
+    "plan": ["pro", "free", "pr", True, 1, None, ""],
+    "age": [17, 18, 18.5, 40, "18", None, True],
+    "tags": [["a", "b"], ["b", 1], [], "a", ["a", True]],
+    "due": ["2026-03-01", "2026-03-02T23:00:00Z", "2024-02-29", "soon", 20260302, None],
+}
+STAGES = ["prospect", "newcomer", "growing", "mature", "at_risk", "lapsed"]
+CELLS = ["champions", "loyal", "lost", "new"]
+OPS = ["at_least", "at_most", "exactly", "more_than", "less_than"]
+
+
+@dataclass
+class Fact:
+    name: str
+    at: datetime
+    said: dict[str, Any]
+
+
+@dataclass
+class Bought:
+    at: datetime
+    net: int | None
+    state: str
+
+
+@dataclass
+class Person:
+    """Everything that the judge needs to know of one person."""
+
+    pk: int = 0
+    bucket: int = 0
+    columns: dict[str, Any] = field(default_factory=dict)
+    traits: dict[str, Any] = field(default_factory=dict)
+    facts: list[Fact] = field(default_factory=list)
+    orders: list[Bought] = field(default_factory=list)
+    stage: str | None = None
+    won_back: bool = False
+    cell: str = ""
+    octant: str = ""
+    scores: tuple[int, int, int] | None = None
+    groups: set[str] = field(default_factory=set)
+    points: int | None = None
+    level: str = ""
+    badges: set[str] = field(default_factory=set)
+
+
+def random_person(rng: random.Random) -> Person:
+    person = Person(bucket=rng.randrange(10_000))
+    person.columns = {
+        "city": rng.choice(CITIES),
+        "country": rng.choice(["", "DE", "CN"]),
+        "birthday": rng.choice([None, date(1990, 2, 28), date(1992, 2, 29), date(1985, 3, 5)]),
+        "registered_at": rng.choice([None, near(rng), near(rng)]),
+    }
+    person.traits = {key: rng.choice(values) for key, values in FREE.items() if rng.random() < 0.7}
+    person.facts = [random_fact(rng) for _ in range(rng.choice([0, 0, 1, 2, 4]))]
+    person.orders = [random_order(rng) for _ in range(rng.choice([0, 0, 1, 2, 4]))]
+    if rng.random() < 0.7:
+        person.stage, person.won_back = rng.choice(STAGES), rng.random() < 0.2
+        if rng.random() < 0.7:
+            person.cell, person.octant = rng.choice(CELLS), rng.choice(["key_value", "common_keep"])
+            person.scores = (rng.randint(1, 5), rng.randint(1, 5), rng.randint(1, 5))
+    person.groups = {key for key in ("one", "two") if rng.random() < 0.4}
+    if rng.random() < 0.5:
+        person.points, person.level = rng.choice([-5, 0, 3, 10]), rng.choice(["", "gold", "silver"])
+    person.badges = {"hero"} if rng.random() < 0.3 else set()
+    return person
+
+
+def near(rng: random.Random, days: float = 8) -> datetime:
+    """A moment around BASE, often exactly on an edge of a window."""
+    if rng.random() < 0.4:
+        return BASE + timedelta(days=rng.randint(-8, 3))
+    return BASE + timedelta(minutes=rng.randint(int(-days * 1440), 3 * 1440))
+
+
+def random_fact(rng: random.Random) -> Fact:
+    said = {"kind": rng.choice(["x", "y", 1, True])} if rng.random() < 0.6 else {}
+    return Fact(rng.choice(EVENTS), near(rng), said)
+
+
+def random_order(rng: random.Random) -> Bought:
+    return Bought(near(rng), rng.choice([None, -50, 0, 100, 250]), rng.choice(["paid", "placed", "paid", "cancelled"]))
+
+
+def store(people: list[Person]) -> None:
+    """Write the world into the database."""
+    for key in ("one", "two"):
+        Segment.objects.get_or_create(key=key, defaults={"name": key, "rule": {"all": []}, "state": "paused"})
+    segments = {row.key: row for row in Segment.objects.all()}
+    for rank, key in enumerate(("silver", "gold"), 1):
+        Level.objects.get_or_create(key=key, defaults={"name": key, "rank": rank, "threshold": rank * 100})
+    levels = {row.key: row for row in Level.objects.all()}
+    hero, _ = Badge.objects.get_or_create(key="hero", defaults={"name": "Hero"})
+    for person in people:
+        public = uuid.uuid4()
+        row = Profile.objects.create(
+            public_id=public, shard=shard_of(public), bucket=person.bucket, first_seen_at=BASE, last_seen_at=BASE,
+            traits=person.traits, **person.columns,
+        )  # fmt: skip
+        person.pk = row.pk
+        write_facts(row, person.facts)
+        for order in person.orders:
+            write_order(row, order)
+        if person.stage:
+            r, f, m = person.scores or (None, None, None)
+            Scores.objects.create(
+                profile=row, stage=person.stage, won_back_until=BASE if person.won_back else None, cell=person.cell,
+                octant=person.octant, r=r, f=f, m=m, computed_at=BASE,
+            )  # fmt: skip
+        for key in person.groups:
+            Membership.objects.create(segment=segments[key], profile=row, entered_at=BASE)
+        if person.points is not None:
+            Wallet.objects.create(profile=row, balance=person.points, level=levels.get(person.level))
+        for _ in person.badges:
+            Award.objects.create(badge=hero, profile=row, key=f"a{row.pk}", at=BASE)
+
+
+def write_facts(row: Profile, facts: list[Fact], *, live: bool = True) -> None:
+    source = make_source().pk
+    with transaction.atomic():
+        append_facts(
+            [
+                NewFact(row.pk, row.shard, fact.name, fact.at, uuid.uuid4().hex, source, properties=fact.said, live=live)
+                for fact in facts
+            ],
+            now=BASE,
+        )
+
+
+def write_order(row: Profile, order: Bought) -> None:
+    """The order's row with its fact, as ingest writes them."""
+    with transaction.atomic():
+        Order.objects.create(
+            source=make_source(), order_id=uuid.uuid4().hex, profile=row, placed_at=order.at, state=order.state,
+            currency="USD", total=order.net or 0, net_reporting=order.net,
+        )  # fmt: skip
+        write_facts(row, [Fact("Order Completed", order.at, {})])
+
+
+# --- the judge
+
+
+def holds(rule: Any, person: Person, now: datetime) -> bool:
+    """The obvious reading of a rule, in plain Python over the whole world."""
+    if "all" in rule:
+        return all(holds(part, person, now) for part in rule["all"])
+    if "any" in rule:
+        return any(holds(part, person, now) for part in rule["any"])
+    if "not" in rule:
+        return not holds(rule["not"], person, now)
+    return JUDGES[rule["op"]](rule["params"], person, now)
+
+
+def compare(op: str, value: float, bound: float) -> bool:
+    return {
+        "at_least": value >= bound,
+        "at_most": value <= bound,
+        "exactly": value == bound,
+        "more_than": value > bound,
+        "less_than": value < bound,
+    }[op]
+
+
+def in_window(at: datetime, days: float | None, now: datetime) -> bool:
+    return days is None or now - timedelta(days=days) < at <= now
+
+
+def same(a: Any, b: Any) -> bool:
+    """Equal in value and kind: True is not 1, "1" is not 1, 1 is 1.0."""
+    return a == b and (isinstance(a, bool) == isinstance(b, bool)) and (isinstance(a, str) == isinstance(b, str))
+
+
+def judge_events(p: Any, person: Person, now: datetime) -> bool:
+    found = [
+        fact
+        for fact in person.facts
+        if fact.name == p["event"]
+        and in_window(fact.at, p.get("days"), now)
+        and all(key in fact.said and same(fact.said[key], want) for key, want in p.get("where", {}).items())
+    ]
+    return compare(p["op"], len(found), p["count"])
+
+
+def standing(person: Person) -> list[Bought]:
+    return [order for order in person.orders if order.state in ("paid", "placed")]
+
+
+def judge_count(p: Any, person: Person, now: datetime) -> bool:
+    return compare(p["op"], sum(in_window(o.at, p.get("days"), now) for o in standing(person)), p["count"])
+
+
+def judge_sum(p: Any, person: Person, now: datetime) -> bool:
+    return compare(p["op"], sum(o.net or 0 for o in standing(person) if in_window(o.at, p.get("days"), now)), p["amount"])
+
+
+def judge_recency(p: Any, person: Person, now: datetime) -> bool:
+    if p["op"] == "never":
+        return not standing(person)
+    past = [order.at for order in standing(person) if order.at <= now]
+    if not past:
+        return False
+    ago = now - max(past)
+    if p["op"] == "within":
+        return ago < timedelta(days=p["days"])
+    if p["op"] == "longer_ago":
+        return ago >= timedelta(days=p["days"])
+    return timedelta(days=p["days"]) <= ago < timedelta(days=p["to_days"])
+
+
+def judge_stage(p: Any, person: Person, now: datetime) -> bool:
+    right = not p["stages"] or (person.stage or "prospect") in p["stages"]
+    return right and (p["won_back"] is None or p["won_back"] == person.won_back)
+
+
+def day_of(trait: str, value: Any) -> date | None:
+    if isinstance(value, datetime):
+        return value.astimezone(ZONE).date()
+    if isinstance(value, date):
+        return value
+    try:
+        return date.fromisoformat(value[:10]) if isinstance(value, str) else None
+    except ValueError:
+        return None
+
+
+def judge_trait(p: Any, person: Person, now: datetime) -> bool:
+    trait, op = p["trait"], p["op"]
+    value = person.columns[trait] if trait in person.columns else person.traits.get(trait)
+    if op in ("set", "not_set"):
+        return (value not in (None, "")) == (op == "set")
+    if op in ("equals", "not_equals"):
+        return (value is not None and same(value, p["value"])) == (op == "equals")
+    if op == "any_of":
+        return value is not None and any(same(value, want) for want in p["values"])
+    if op == "contains":
+        if isinstance(value, list):
+            return any(same(item, p["value"]) for item in value)
+        return isinstance(value, str) and isinstance(p["value"], str) and p["value"] in value
+    if op == "starts":
+        return isinstance(value, str) and value.startswith(p["value"])
+    if op in ("less", "greater", "between"):
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            return False
+        if op == "between":
+            return bool(p["low"] <= value <= p["high"])
+        return bool(value < p["value"] if op == "less" else value > p["value"])
+    day, today = day_of(trait, value), now.astimezone(ZONE).date()
+    if day is None:
+        return False
+    if op in ("before", "after"):
+        bound = date.fromisoformat(p["value"])
+        return day < bound if op == "before" else day > bound
+    width = timedelta(days=p["days"])
+    if op == "last_days":
+        return today - width <= day <= today
+    if op == "next_days":
+        return today <= day <= today + width
+    if op == "days_ago":
+        return day <= today - width
+    return any(kept(day, today + timedelta(days=ahead)) for ahead in range(p["days"] + 1))
+
+
+def kept(born: date, day: date) -> bool:
+    """Whether the anniversary of `born` is kept on `day`."""
+    if (born.month, born.day) == (2, 29) and not is_leap(day.year):
+        return (day.month, day.day) == (2, 28)
+    return (born.month, born.day) == (day.month, day.day)
+
+
+def is_leap(year: int) -> bool:
+    return year % 4 == 0 and (year % 100 != 0 or year % 400 == 0)
+
+
+def judge_scores(p: Any, person: Person, now: datetime) -> bool:
+    if person.scores is None:
+        return False
+    values = dict(zip("rfm", person.scores, strict=True))
+    low = all(values[axis] >= p[f"{axis}_min"] for axis in "rfm" if f"{axis}_min" in p)
+    return low and all(values[axis] <= p[f"{axis}_max"] for axis in "rfm" if f"{axis}_max" in p)
+
+
+JUDGES: dict[str, Callable[[Any, Person, datetime], bool]] = {
+    "event_count": judge_events,
+    "order_count": judge_count,
+    "order_sum": judge_sum,
+    "order_recency": judge_recency,
+    "stage": judge_stage,
+    "trait": judge_trait,
+    "rfm_cell": lambda p, who, now: who.cell in p["cells"] or who.octant in p["octants"],
+    "rfm_score": judge_scores,
+    "in_segment": lambda p, who, now: p["segment"] in who.groups,
+    "random_bucket": lambda p, who, now: p["low"] <= who.bucket <= p["high"],
+    "level": lambda p, who, now: who.level in p["levels"],
+    "points": lambda p, who, now: compare(p["op"], who.points or 0, p["points"]),
+    "badge": lambda p, who, now: p["badge"] in who.badges,
+}
+
+
+# --- random rules
+
+
+def random_rule(rng: random.Random, depth: int = 3) -> Any:
+    kind = rng.choice(["all", "any", "not", "leaf", "leaf"]) if depth else "leaf"
+    if kind == "not":
+        return {"not": random_rule(rng, depth - 1)}
+    if kind in ("all", "any"):
+        return {kind: [random_rule(rng, depth - 1) for _ in range(rng.randint(kind == "any", 3))]}
+    op = rng.choice(list(LEAVES))
+    return {"op": op, "params": LEAVES[op](rng)}
+
+
+def maybe_days(rng: random.Random) -> dict[str, Any]:
+    return rng.choice([{}, {"days": rng.choice([1, 2, 3, 7, 0.5])}])
+
+
+def leaf_event(rng: random.Random) -> dict[str, Any]:
+    where = rng.choice([{}, {}, {"kind": rng.choice(["x", 1, True])}])
+    event = rng.choice(EVENTS)
+    return {"event": event, "op": rng.choice(OPS), "count": rng.randint(0, 3), "where": where, **maybe_days(rng)}
+
+
+def leaf_recency(rng: random.Random) -> dict[str, Any]:
+    op = rng.choice(["within", "longer_ago", "between", "never"])
+    days = rng.choice([1, 2, 3])
+    return {"never": {"op": op}, "between": {"op": op, "days": days, "to_days": days + rng.choice([1, 4])}}.get(
+        op, {"op": op, "days": days}
+    )
+
+
+def leaf_trait(rng: random.Random) -> dict[str, Any]:
+    kind = rng.choice(["text", "time", "free", "number", "date", "list"])
+    if kind == "text":
+        op = rng.choice(["equals", "not_equals", "any_of", "contains", "starts", "set", "not_set"])
+        value = rng.choice(["Ber", "Berlin", "北", "bern"])
+        return {"trait": "city", "op": op, "value": value, "values": ["Bern", "北京"]}
+    if kind == "time":
+        trait = rng.choice(["registered_at", "birthday"])
+        choice = ["before", "after", "last_days", "next_days", "days_ago", "set", "not_set"]
+        op = rng.choice([*choice, "anniversary"] if trait == "birthday" else choice)
+        return {"trait": trait, "op": op, "value": "2026-03-01", "days": rng.choice([0, 1, 3])}
+    if kind == "number":
+        op = rng.choice(["less", "greater", "between", "equals"])
+        return {"trait": "age", "op": op, "value": rng.choice([18, 18.5, 17]), "low": 17.5, "high": 40}
+    if kind == "date":
+        op = rng.choice(["before", "after", "last_days", "next_days", "days_ago", "anniversary", "set"])
+        return {"trait": "due", "op": op, "value": "2026-03-02", "days": rng.choice([0, 1, 3])}
+    if kind == "list":
+        return {"trait": "tags", "op": "contains", "value": rng.choice(["a", "b", 1, True])}
+    op = rng.choice(["equals", "not_equals", "any_of", "contains", "starts", "set", "not_set"])
+    value = rng.choice(["pro", "pr"]) if op in ("starts", "contains") else rng.choice(["pro", True, 1])
+    return {"trait": "plan", "op": op, "value": value, "values": ["free", 1]}
+
+
+def leaf_bucket(rng: random.Random) -> dict[str, Any]:
+    low, high = sorted(rng.sample(range(10_000), 2))
+    return {"low": low, "high": high}
+
+
+def leaf_stage(rng: random.Random) -> dict[str, Any]:
+    return {"stages": rng.sample(STAGES, rng.randint(0, 3)), "won_back": rng.choice([None, None, True, False])}
+
+
+LEAVES: dict[str, Callable[[random.Random], dict[str, Any]]] = {
+    "event_count": leaf_event,
+    "order_count": lambda rng: {"op": rng.choice(OPS), "count": rng.randint(0, 3), **maybe_days(rng)},
+    "order_sum": lambda rng: {"op": rng.choice(OPS), "amount": rng.choice([-50, 0, 100, 200]), **maybe_days(rng)},
+    "order_recency": leaf_recency,
+    "stage": leaf_stage,
+    "trait": leaf_trait,
+    "rfm_cell": lambda rng: {"cells": rng.sample(CELLS, 2), "octants": rng.choice([[], ["key_value"]])},
+    "rfm_score": lambda rng: rng.choice([{"r_min": 3}, {"f_max": 2, "m_min": 2}, {"r_min": 2, "r_max": 4}]),
+    "in_segment": lambda rng: {"segment": rng.choice(["one", "two"])},
+    "random_bucket": leaf_bucket,
+    "level": lambda rng: {"levels": rng.sample(["gold", "silver"], rng.randint(1, 2))},
+    "points": lambda rng: {"op": rng.choice(OPS), "points": rng.choice([-5, 0, 3])},
+    "badge": lambda rng: {"badge": "hero"},
+}
