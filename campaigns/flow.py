@@ -62,6 +62,7 @@ class Drawing:
 
 
 Ways = dict[str, list[tuple[str, str]]]  # from → (port, to)
+Route = tuple[str, list[str], int]  # port, stops from layer to layer, the port's place among its step's
 
 
 def draw(graph: Mapping[str, Any], *, language: str) -> Drawing:
@@ -74,7 +75,7 @@ def draw(graph: Mapping[str, Any], *, language: str) -> Drawing:
     layers, routes = _with_lanes(_layers(ways, back), ways, back)
     places = _places(_order(layers, routes))
     boxes = [_box(key, graph, nodes, places[key], language) for layer in layers for key in layer if key in ways]
-    lines = [_down([places[stop] for stop in route], port) for port, route in routes]
+    lines = [_down([places[stop] for stop in route], port, index) for port, route, index in routes]
     lines += [_round(places[a], places[b], port) for a, outs in ways.items() for port, b in outs if (a, b) in back]
     width = max(place[0] for place in places.values()) + WIDTH + EDGE + (LANE * 2 if back else 0)
     height = max(place[1] for place in places.values()) + HEIGHT + EDGE
@@ -167,35 +168,33 @@ def _reached(ways: Ways) -> set[str]:
     return found
 
 
-def _with_lanes(
-    layers: list[list[str]], ways: Ways, back: set[tuple[str, str]]
-) -> tuple[list[list[str]], list[tuple[str, list[str]]]]:
-    """The layers with a lane for each line that passes one, and every line as (port, stops from layer to layer)."""
+def _with_lanes(layers: list[list[str]], ways: Ways, back: set[tuple[str, str]]) -> tuple[list[list[str]], list[Route]]:
+    """The layers with a lane for each line that passes one, and every line with its stops from layer to layer."""
     depth = {key: row for row, layer in enumerate(layers) for key in layer}
     routes = []
     for a, outs in ways.items():
-        for port, b in outs:
+        for index, (port, b) in enumerate(outs):
             if (a, b) in back:
                 continue
             lanes = [f"{a}|{port}|{b}|{row}" for row in range(depth[a] + 1, depth[b])]
             for row, lane in enumerate(lanes, start=depth[a] + 1):
                 layers[row].append(lane)
-            routes.append((port, [a, *lanes, b]))
+            routes.append((port, [a, *lanes, b], index))
     return layers, routes
 
 
-def _order(layers: list[list[str]], routes: list[tuple[str, list[str]]]) -> list[list[str]]:
+def _order(layers: list[list[str]], routes: list[Route]) -> list[list[str]]:
     """Each layer sorted by the mean place of its parents, ties in their first order."""
     parents: dict[str, list[str]] = {}
-    for _port, stops in routes:
+    for _port, stops, _index in routes:
         for above, below in pairwise(stops):
             parents.setdefault(below, []).append(above)
     place: dict[str, float] = {}
     for layer in layers:
         wish = {}
         for index, key in enumerate(layer):
-            above = [place[one] for one in parents.get(key, ()) if one in place]
-            wish[key] = sum(above) / len(above) if above else float(index)
+            over = [place[one] for one in parents.get(key, ()) if one in place]
+            wish[key] = sum(over) / len(over) if over else float(index)
         layer.sort(key=lambda key: wish[key])
         middle = (len(layer) - 1) / 2
         place |= {key: index - middle for index, key in enumerate(layer)}
@@ -218,7 +217,7 @@ def _wide(key: str) -> int:
     return LANE if "|" in key else WIDTH
 
 
-def _down(stops: list[tuple[int, int, int]], port: str) -> Line:
+def _down(stops: list[tuple[int, int, int]], port: str, index: int) -> Line:
     """A curve from the foot of the first stop to the head of the last, straight through the lanes between."""
     (left, top, wide), rest = stops[0], stops[1:]
     x, y = left + wide // 2, top + HEIGHT
@@ -233,8 +232,15 @@ def _down(stops: list[tuple[int, int, int]], port: str) -> Line:
             y += HEIGHT
             path.append(f"L{x},{y}")
     left, top, wide = rest[0]
-    at_x = first[0] + (left + wide // 2 - first[0]) * 0.32
-    return Line(" ".join(path), port, round(at_x), round(first[1] + GAP_Y * 0.38), False)
+    return Line(" ".join(path), port, *_label(first, (left + wide // 2, top), low=bool(index % 2)), False)
+
+
+def _label(a: tuple[int, int], b: tuple[int, int], *, low: bool) -> tuple[int, int]:
+    """Where a port's name stands on its curve; neighbours take turns, so that names do not cover each other."""
+    t = 0.64 if low else 0.34
+    return round(a[0] + (b[0] - a[0]) * t * t * (3 - 2 * t)), round(
+        a[1] + (b[1] - a[1]) * (1.5 * t - 1.5 * t * t + t**3)
+    )
 
 
 def _round(a: tuple[int, int, int], b: tuple[int, int, int], port: str) -> Line:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from django.db.models import Count, Q, QuerySet, Sum
@@ -13,6 +14,7 @@ from django.db.models.functions import TruncDate
 from campaigns.models import Campaign, Conversion, Enrolment, Journey, JourneyVersion, Visit
 from messaging.overview import outcomes_by_journey
 
+COUNTED = ("entered", "active", "parked", "refused", "held_out", "converted")
 NOTHING: Mapping[str, int] = {}
 
 
@@ -76,7 +78,7 @@ def funnel_of(journey: Journey) -> Funnel:
 
 
 def _counts(journeys: Sequence[int]) -> dict[int, Mapping[str, int]]:
-    rows = (
+    rows: Iterable[dict[str, Any]] = (
         Enrolment.objects.filter(journey__in=journeys)
         .values("journey")
         .annotate(
@@ -89,13 +91,11 @@ def _counts(journeys: Sequence[int]) -> dict[int, Mapping[str, int]]:
         )
         .order_by()
     )
-    return {row["journey"]: row for row in rows}
+    return {row["journey"]: {name: row[name] for name in COUNTED} for row in rows}
 
 
 def _funnel(journey: Journey, counts: Mapping[str, int], sent: Mapping[str, int]) -> Funnel:
-    figures = {
-        name: counts.get(name, 0) for name in ("entered", "active", "parked", "refused", "held_out", "converted")
-    }
+    figures = {name: counts.get(name, 0) for name in COUNTED}
     return Funnel(journey, sent=sent.get("sent", 0), clicked=sent.get("clicked", 0), **figures)
 
 

@@ -11,6 +11,7 @@ from django.utils.translation import gettext_lazy
 
 from campaigns.models import Conversion, Enrolment, Touch
 from common.money import format_money
+from messaging.reasons import in_words
 from segments.timeline import Moment, Strand, strands
 
 
@@ -26,7 +27,7 @@ class Enrolments(Strand):
         return [self._moment(row) for row in rows.order_by("-entered_at", "-id")[:limit]]
 
     def _moment(self, row: Enrolment) -> Moment:
-        parts = [row.reason, _("held out: walks as a ghost") if row.ghost else "", row.node and _at(row.node)]
+        parts = [in_words(row.reason), _("held out: walks as a ghost") if row.ghost else "", row.node and _at(row.node)]
         return Moment(
             at=row.entered_at,
             kind="enrolment",

@@ -58,7 +58,7 @@ admin.site.enable_nav_sidebar = True
 
 
 @admin.register(User)
-class UserAdmin(BaseUserAdmin, ModelAdmin):
+class UserAdmin(BaseUserAdmin, ModelAdmin):  # type: ignore[type-arg]
     """People who may log in. Give them a role; single permissions are the exception."""
 
     form = UserChangeForm

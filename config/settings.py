@@ -115,6 +115,7 @@ LANGUAGES = [("en", _("English")), ("zh-hans", _("Simplified Chinese"))]
 LOCALE_PATHS = [BASE / "config" / "locale"]
 USE_I18N = True
 USE_TZ = True
+LOGIN_URL, LOGIN_REDIRECT_URL = "admin:login", "admin:index"
 FORMAT_MODULE_PATH = ["config.formats"]
 TIME_ZONE = "UTC"
 WORKSPACE_ZONE = text("WORKSPACE_ZONE", "UTC")

@@ -50,7 +50,7 @@ def outcomes_by_journey(journeys: Sequence[str]) -> Mapping[str, Mapping[str, in
         )
         .order_by()
     )
-    return {row["journey"]: row for row in rows}
+    return {row["journey"]: {name: row[name] for name in ("sent", "opened", "clicked")} for row in rows}
 
 
 def in_doubt_count() -> int:

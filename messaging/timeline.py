@@ -10,6 +10,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from messaging.models import Consent, Delivery
+from messaging.reasons import in_words
 from segments.timeline import Moment, Strand, strands
 
 ICONS = {"email": "mail", "sms": "sms", "inbox": "inbox", "push": "notifications"}
@@ -73,8 +74,8 @@ def why(row: Delivery) -> str:
     origin = " · ".join(part for part in (row.journey or row.campaign, row.node, row.variant) if part)
     parts = [_("sent because of %(origin)s") % {"origin": origin}] if origin else []
     if row.reason:
-        parts.append(row.reason)
-    if row.ghost:
+        parts.append(in_words(row.reason))
+    if row.ghost and row.reason != "holdout":
         parts.append(_("held out: walks as a ghost, receives nothing"))
     if row.clicked_at:
         parts.append(_("clicked"))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib import admin
-from django.db.models import Count, JSONField, QuerySet
+from django.db.models import Count, JSONField
 from django.http import HttpRequest
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
@@ -40,7 +40,7 @@ class CampaignAdmin(NoDelete, Page):
         (_("When, and at what cost"), {"fields": ["starts_at", "ends_at", "spend", "currency"]}),
     ]
 
-    def get_queryset(self, request: HttpRequest) -> QuerySet[Campaign]:
+    def get_queryset(self, request: HttpRequest) -> Any:
         return super().get_queryset(request).annotate(n_journeys=Count("journeys"))
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:

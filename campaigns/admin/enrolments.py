@@ -6,7 +6,6 @@ from typing import Any
 
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
-from django.db import transaction
 from django.http import Http404, HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils.safestring import SafeString
@@ -22,10 +21,11 @@ from unfold.contrib.filters.admin import (
 
 from campaigns import overview
 from campaigns.models import Enrolment
-from common import audit, clock
+from campaigns.parked import drop_parked, retry_parked
+from common import clock
 from common.admin import LargePage, ReadOnly, reason_of, route, show
-from common.states import move
 from messaging.models import Delivery
+from messaging.reasons import in_words
 
 
 @admin.register(Enrolment)
@@ -33,7 +33,7 @@ class EnrolmentAdmin(ReadOnly, LargePage):
     """Enrolments, and entries that were refused with the reason."""
 
     hint = _("Nobody has entered a journey yet. Publish one: its trigger decides who enters.")
-    list_display = ["entered_at", "person", "the_journey", "the_state", "node", "reason", "the_arm", "due_at"]
+    list_display = ["entered_at", "person", "the_journey", "the_state", "node", "because", "the_arm", "due_at"]
     list_filter = [
         ("journey", RelatedDropdownFilter),
         ("state", ChoicesDropdownFilter),
@@ -62,6 +62,7 @@ class EnrolmentAdmin(ReadOnly, LargePage):
             "admin/campaigns/enrolment/page.html",
             f"{row.profile} · {row.journey.title}",
             row=row,
+            because=in_words(row.reason),
             original=row,
             visits=overview.visits_of(row.pk),
             sent=sent,
@@ -72,16 +73,17 @@ class EnrolmentAdmin(ReadOnly, LargePage):
     @route("<int:pk>/retry/", "campaigns.retry_enrolment")
     def retry(self, request: HttpRequest, pk: int) -> HttpResponse:
         """Let a parked walk go on: the step it failed at is tried again at the next look."""
-        row, now, why = self.find(request, pk), clock.now(), reason_of(request)
-        with transaction.atomic():
-            rows = Enrolment.objects.filter(pk=pk, state="parked")
-            won = move(rows, Enrolment.MOVES, "active", due_at=now, tries=0, moved_at=now)
-            if won:
-                subject = f"enrolment:{pk}"
-                audit.record("enrolment.retry", subject, now=now, actor=request.user, reason=why)
-        where = reverse("admin:campaigns_enrolment_change", args=[row.pk])
-        if won:
+        where = reverse("admin:campaigns_enrolment_change", args=[self.find(request, pk).pk])
+        if retry_parked([pk], now=clock.now(), by=request.user, reason=reason_of(request)):
             return self.back(request, where, gettext("It is tried again at the next look."))
+        return self.back(request, where, gettext("It is not parked any more."), level=messages.WARNING)
+
+    @route("<int:pk>/drop/", "campaigns.retry_enrolment")
+    def drop(self, request: HttpRequest, pk: int) -> HttpResponse:
+        """End a parked walk instead of trying it again."""
+        where = reverse("admin:campaigns_enrolment_change", args=[self.find(request, pk).pk])
+        if drop_parked([pk], now=clock.now(), by=request.user, reason=reason_of(request)):
+            return self.back(request, where, gettext("The walk is ended."))
         return self.back(request, where, gettext("It is not parked any more."), level=messages.WARNING)
 
     @admin.display(description=_("person"))
@@ -95,6 +97,10 @@ class EnrolmentAdmin(ReadOnly, LargePage):
     @admin.display(description=_("state"))
     def the_state(self, row: Enrolment) -> SafeString | str:
         return show.state_of(row)
+
+    @admin.display(description=_("reason"))
+    def because(self, row: Enrolment) -> str:
+        return in_words(row.reason) or "–"
 
     @admin.display(description=_("arm"))
     def the_arm(self, row: Enrolment) -> SafeString | str:

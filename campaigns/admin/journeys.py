@@ -89,7 +89,7 @@ class JourneyAdmin(NoDelete, Page):
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return super().has_change_permission(request, obj) and getattr(obj, "state", "") != "archived"
 
-    def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
+    def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> Any:
         """The list with its figures, read for the page's rows at once."""
         response = super().changelist_view(request, extra_context)
         shown = getattr(response, "context_data", {}).get("cl")

@@ -62,7 +62,7 @@ class ParkedAdmin(ReadOnly, Page):
 
     @admin.display(description=_("reason"))
     def the_reason(self, item: Parked) -> SafeString | str:
-        return show.format_html('<pre class="p-json">{}</pre>', item.reason)
+        return show.block(item.reason)
 
     @admin.display(description=_("state"))
     def is_open(self, item: Parked) -> SafeString:

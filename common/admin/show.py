@@ -94,6 +94,11 @@ def code(value: Any) -> SafeString | str:
     return format_html('<code class="p-code">{}</code>', value) if value not in ("", None) else "–"
 
 
+def block(text: str) -> SafeString:
+    """Text as it is, in a block of its own."""
+    return format_html('<pre class="p-json">{}</pre>', text)
+
+
 def pretty(value: Any) -> SafeString | str:
     """JSON as a block to read; a dash when there is nothing in it."""
     if value in (None, {}, [], ""):

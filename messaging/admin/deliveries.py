@@ -18,6 +18,7 @@ from common import audit, clock
 from common.admin import LargePage, ReadOnly, reason_of, route, show
 from messaging.models import Delivery
 from messaging.outbox import pauses
+from messaging.reasons import in_words
 from messaging.timeline import why
 
 
@@ -26,7 +27,17 @@ class DeliveryAdmin(ReadOnly, LargePage):
     """Messages. The engine writes them; a person may cancel one that has not gone out."""
 
     hint = _("No message has been planned. Publish a journey with a send step, and its messages appear here.")
-    list_display = ["planned_at", "template", "person", "channel", "the_state", "reason", "answer", "origin", "sent_at"]
+    list_display = [
+        "planned_at",
+        "template",
+        "person",
+        "channel",
+        "the_state",
+        "because",
+        "answer",
+        "origin",
+        "sent_at",
+    ]
     list_filter = [
         ("state", ChoicesDropdownFilter),
         ("reason", FieldTextFilter),
@@ -93,6 +104,10 @@ class DeliveryAdmin(ReadOnly, LargePage):
         if row.ghost:
             return show.pill(row.state, _("held out"))
         return show.state_of(row)
+
+    @admin.display(description=_("reason"))
+    def because(self, row: Delivery) -> str:
+        return in_words(row.reason) or "–"
 
     @admin.display(description=_("reached"))
     def answer(self, row: Delivery) -> SafeString | str:

@@ -122,9 +122,9 @@ class TemplateAdmin(NoDelete, Page):
         template, locale = self.find(request, pk), request.GET.get("locale", "en")[:20]
         try:
             found = preview_as(template, profile=_person(request.GET.get("person", "")), locale=locale)
-            body: str = found.parts.get("html") or show.format_html("<pre>{}</pre>", found.parts.get("text", ""))
+            body: str = found.parts.get("html") or show.block(found.parts.get("text", ""))
         except (RenderError, Invalid) as error:
-            body = show.format_html("<pre>{}</pre>", str(error))
+            body = show.block(str(error))
         response = HttpResponse(body)
         response["Content-Security-Policy"] = SANDBOX
         response["Referrer-Policy"] = "no-referrer"

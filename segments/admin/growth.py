@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib import admin
-from django.db.models import Count, F, Q, QuerySet
+from django.db.models import Count, F, Q
 from django.http import HttpRequest
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
@@ -56,7 +56,7 @@ class BadgeAdmin(NoDelete, Page):
     fields = [*NAMES, "description", "icon"]
     prepopulated_fields = {"key": ["name"]}
 
-    def get_queryset(self, request: HttpRequest) -> QuerySet[Badge]:
+    def get_queryset(self, request: HttpRequest) -> Any:
         return super().get_queryset(request).annotate(given_count=Count("awards"))
 
     @admin.display(description=_("name"), ordering="name")
@@ -137,7 +137,7 @@ class CouponPoolAdmin(NoDelete, Page):
     fields = [*NAMES, "benefit", "prefix", "endless", "low_stock", "per_person"]
     prepopulated_fields = {"key": ["name"]}
 
-    def get_queryset(self, request: HttpRequest) -> QuerySet[CouponPool]:
+    def get_queryset(self, request: HttpRequest) -> Any:
         counts = {
             f"n_{state}": Count("coupons", filter=Q(coupons__state=state)) for state in ("free", "assigned", "redeemed")
         }

@@ -86,14 +86,14 @@ class OrderAdmin(ReadOnly, LargePage):
     """Purchases, by their order id."""
 
     hint = _("No orders yet. They come from Order Completed events or from an import.")
-    list_display = ["order_id", "placed_at", "person", "the_state", "amount", "back", "coupon_code", "source"]
+    list_display = ["order_id", "placed_at", "person", "the_state", "amount", "given_back", "coupon_code", "source"]
     list_filter = [("state", ChoicesDropdownFilter), ("placed_at", RangeDateFilter), ("source", RelatedDropdownFilter)]
     list_select_related = ["profile", "source"]
     search_fields = ["=order_id", "=coupon_code"]
     ordering = ["-placed_at"]
     fields = [
-        "order_id", "person", "placed_at", "the_state", "amount", "back", "net_reporting", "coupon_code", "source",
-        "the_items",
+        "order_id", "person", "placed_at", "the_state", "amount", "given_back", "net_reporting", "coupon_code",
+        "source", "the_items",
     ]  # fmt: skip
 
     @admin.display(description=_("person"))
@@ -109,7 +109,7 @@ class OrderAdmin(ReadOnly, LargePage):
         return format_money(order.total, order.currency)
 
     @admin.display(description=_("refunded"), ordering="refunded")
-    def back(self, order: Order) -> str:
+    def given_back(self, order: Order) -> str:
         return format_money(order.refunded, order.currency) if order.refunded else "–"
 
     @admin.display(description=_("items"))
@@ -176,7 +176,7 @@ class RejectedRowAdmin(ReadOnly, LargePage):
 
     @admin.display(description=_("row"))
     def the_payload(self, row: RejectedRow) -> SafeString:
-        return show.format_html('<pre class="p-json">{}</pre>', row.payload)
+        return show.block(row.payload)
 
 
 @admin.register(Trait)

@@ -10,7 +10,6 @@ from uuid import UUID
 
 from django.contrib import admin
 from django.core.exceptions import PermissionDenied
-from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.urls import reverse
@@ -57,7 +56,7 @@ class ProfileAdmin(ReadOnly, LargePage):
     ordering = ["-id"]
     list_display_links = ["who"]
 
-    def get_queryset(self, request: HttpRequest) -> QuerySet[Profile]:
+    def get_queryset(self, request: HttpRequest) -> Any:
         return super().get_queryset(request).filter(merged_into=None)
 
     def get_search_results(self, request: HttpRequest, queryset: Any, search_term: str) -> tuple[Any, bool]:

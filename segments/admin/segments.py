@@ -90,7 +90,7 @@ class SegmentAdmin(NoDelete, Page):
         extra = {**(extra_context or {}), "blocks": blocks_of(operators), **(self._seen(segment) if segment else {})}
         return super().change_view(request, object_id, form_url, extra)
 
-    def add_view(self, request: HttpRequest, form_url: str = "", extra_context: Any = None) -> HttpResponse:
+    def add_view(self, request: HttpRequest, form_url: str = "", extra_context: Any = None) -> Any:
         extra = {**(extra_context or {}), "blocks": blocks_of(operators)}
         return super().add_view(request, form_url, extra)
 

@@ -1,0 +1,44 @@
+"""Stored reasons in words: rows keep short keys ("cap:email:day"), people read sentences."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from django.utils.translation import gettext_lazy as _
+
+# The part before the first colon → its sentence; %(of)s is the rest.
+WORDS: Mapping[str, Any] = {
+    "refused": _("the person refused: %(of)s"),
+    "no_consent": _("no consent to: %(of)s"),
+    "consent_expired": _("consent has expired: %(of)s"),
+    "same_address": _("the same address got this already"),
+    "erased": _("the person was erased"),
+    "merged": _("the person was merged with another"),
+    "expired": _("it came too late to be of use"),
+    "quiet_hours": _("quiet hours where the person is"),
+    "no_address": _("the person has no address in this channel"),
+    "suppressed": _("the address is suppressed: %(of)s"),
+    "cap": _("as many messages as the cap allows: %(of)s"),
+    "gap": _("too soon after the last one: %(of)s"),
+    "paused": _("paused: %(of)s"),
+    "pause": _("paused: %(of)s"),
+    "journey_archived": _("the journey was archived"),
+    "journey_paused": _("the journey is paused"),
+    "left": _("the person left the journey: %(of)s"),
+    "holdout": _("held out: walks as a ghost, receives nothing"),
+    "no answer": _("the provider did not answer"),
+    "late answer": _("settled by a late answer"),
+    "claims": _("it ended its worker several times"),
+    "re-send": _("sent once more after doubt"),
+    "by_hand": _("cancelled by a person"),
+    "fact": _("because of: %(of)s"),
+}
+
+
+def in_words(reason: str) -> str:
+    """The sentence of a stored reason; one that is not known stays as it is (a provider's answer, a person's text)."""
+    key, _colon, rest = reason.partition(":")
+    if key not in WORDS:
+        return reason
+    return (str(WORDS[key]) % {"of": rest or "–"}).removesuffix(": –")
