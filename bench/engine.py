@@ -56,10 +56,10 @@ def _enrol() -> None:
     with connection.cursor() as cursor:
         cursor.execute(
             "INSERT INTO campaigns_enrolment (journey_id, version_id, profile_id, entry_key, run_key, state, reason,"
-            " ghost, arm, node, visit, due_at, awaiting, tries, context, depth, entered_at, moved_at)"
-            " SELECT %s, %s, id, 'bench', '', 'active', '', false, '', 'first', 1, %s, '', 0, '{}', 0, %s, %s"
+            " ghost, arm, node, visit, due_at, awaiting, awaiting_since, tries, context, depth, entered_at, moved_at)"
+            " SELECT %s, %s, id, 'bench', '', 'active', '', false, '', 'first', 1, %s, '', %s, 0, '{}', 0, %s, %s"
             " FROM segments_profile ORDER BY id LIMIT %s",
-            [journey.pk, version.pk, NOW, NOW - timedelta(days=1), NOW - timedelta(days=1), ROWS],
+            [journey.pk, version.pk, NOW, *[NOW - timedelta(days=1)] * 3, ROWS],
         )
         cursor.execute(
             "INSERT INTO campaigns_visit (enrolment_id, journey_id, node, n, entered_at, port, reason)"
