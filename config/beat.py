@@ -40,12 +40,17 @@ def name_of(key: str) -> str:
     return f"{PREFIX}{key}"
 
 
+def is_ours(name: str) -> bool:
+    """Whether a periodic task's name is a line of this timetable."""
+    return name.startswith(PREFIX) and name.removeprefix(PREFIX) in TIMETABLE
+
+
 def interval_of(name: str) -> int | None:
     """Seconds of a slot of ours as it stands in the database, where an operator may have changed it.
 
     None for a name that is not ours.
     """
-    if not name.startswith(PREFIX) or name.removeprefix(PREFIX) not in TIMETABLE:
+    if not is_ours(name):
         return None
     from django_celery_beat.models import PeriodicTask
 

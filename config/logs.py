@@ -40,6 +40,7 @@ def logging_config(level: str, *, json: bool) -> dict[str, Any]:
         "root": {"handlers": ["err"], "level": level},
         "loggers": {
             "httpx": {"level": "WARNING"},
+            "kombu.connection": {"level": "ERROR"},  # its one warning: a broker address without a host
             "celery.app.trace": {"level": "WARNING"},
             "celery.worker.strategy": {"level": "WARNING"},
         },

@@ -53,10 +53,10 @@ def parts(*, host: str, port: int, threads: int = 8, concurrency: int = 2) -> li
         *("--blocking-threads", str(threads), "--backlog", "256", "--log-level", "warning", "config.wsgi:application"),
     ]
     worker = [
-        *(python, "-m", "celery", "-A", "config", "worker", "--pool", "prefork", "-c", str(concurrency)),
+        *(python, "-m", "celery", "-q", "-A", "config", "worker", "--pool", "prefork", "-c", str(concurrency)),
         *("-l", "warning", "--without-gossip", "--without-mingle", "-n", f"worker-{port}@%h"),
     ]
-    beat = [python, "-m", "celery", "-A", "config", "beat", "-l", "warning", "--pidfile", ""]
+    beat = [python, "-m", "celery", "-q", "-A", "config", "beat", "-l", "warning", "--pidfile", ""]
     return [Part("web", web, environ), Part("worker", worker, environ), Part("beat", beat, environ)]
 
 

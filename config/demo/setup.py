@@ -14,14 +14,14 @@ from typing import Any
 from django.conf import settings
 from django.contrib.auth import get_user_model
 
-from campaigns.install import install_recipe
+from campaigns.install import install_recipe, read_recipe
 from common.models import ApiKey
 from config.demo import data
 from messaging.consents import read_consents
-from messaging.models import Account
+from messaging.models import Account, Consent, Topic
 from segments.imports.options import Options
 from segments.imports.run import find_unfinished, make_job, run_import
-from segments.models import ImportJob, Source
+from segments.models import ImportJob, Scores, Source
 from segments.scores import score_all
 
 USER, PASSWORD = "admin", "admin"
@@ -88,8 +88,11 @@ def set_up(*, now: datetime, say: Say, smtp_port: int = SMTP_PORT) -> Demo:
     make_account(smtp_port)
     if not is_imported():
         import_all(sources["history"], now=now, step=step)
-        step("recording who agreed to offers", lambda: hear_consents(now))
-        step("scoring everybody", lambda: score_all(now))
+    if not Consent.objects.exists():
+        make_topics()
+        step("recording who agreed to offers", partial(hear_consents, now))
+    if not Scores.objects.exists():
+        step("scoring everybody", partial(score_all, now))
     for key, enter in RECIPES.items():
         step(f"recipe {key}", partial(install_recipe, key, now=now, by=user, enter_present=enter))
     return Demo(write_key, *counts())
@@ -142,6 +145,13 @@ def make_account(smtp_port: int) -> Account:
         account.settings = {**account.settings, "port": smtp_port}
         account.save(update_fields=["settings"])
     return account
+
+
+def make_topics() -> None:
+    """The recipes' topics, before anybody's consent to them is heard: a topic nobody knows says nothing."""
+    for key in RECIPES:
+        for topic in read_recipe(key).get("topics", []):
+            Topic.objects.get_or_create(key=topic["key"], defaults=topic)
 
 
 def is_imported() -> bool:

@@ -98,3 +98,29 @@ def test_two_beats_and_a_killed_one_run_each_slot_once(cluster: Cluster) -> None
 
 def ran() -> int:
     return Tick.objects.filter(schedule="perennial:prune", finished_at__isnull=False, error="").count()
+
+
+@pytest.mark.django_db
+def test_no_second_hint_is_sent_while_the_first_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    from django_celery_beat.schedulers import DatabaseScheduler
+
+    from config.celery import app
+    from config.scheduler import Scheduler
+
+    sent: list[str] = []
+    monkeypatch.setattr(DatabaseScheduler, "apply_async", lambda self, entry, **kwargs: sent.append(entry.name))
+    scheduler = Scheduler(app=app, lazy=True)
+    ours, theirs = (
+        scheduler.Entry(PeriodicTask(name=name, task="t", interval=seconds(2)), app=app)
+        for name in ("perennial:send", "nightly")
+    )
+    for _ in range(3):
+        scheduler.apply_async(ours)
+        scheduler.apply_async(theirs)
+    assert sent == ["perennial:send", "nightly", "nightly", "nightly"]
+    Tick.objects.create(schedule="perennial:send", slot=clock.database_now(), started_at=clock.database_now())
+    scheduler.apply_async(ours)
+    assert sent.count("perennial:send") == 2
+    scheduler._sent["perennial:send"] = clock.database_now() - timedelta(seconds=61)
+    scheduler.apply_async(ours)
+    assert sent.count("perennial:send") == 3
