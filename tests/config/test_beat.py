@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections import Counter
 from datetime import timedelta
 from typing import Any
@@ -124,3 +125,22 @@ def test_no_second_hint_is_sent_while_the_first_waits(monkeypatch: pytest.Monkey
     scheduler._sent["perennial:send"] = clock.database_now() - timedelta(seconds=61)
     scheduler.apply_async(ours)
     assert sent.count("perennial:send") == 3
+
+
+@pytest.mark.slow
+def test_three_beats_one_killed_every_five_seconds(cluster: Cluster) -> None:
+    PeriodicTask.objects.exclude(name="perennial:prune").update(enabled=False)
+    PeriodicTask.objects.filter(name="perennial:prune").update(interval=seconds(2))
+    cluster.start_worker()
+    beats = [cluster.start_beat(number) for number in range(3)]
+    wait_until(lambda: ran() >= 1, seconds=60, what="the first slot")
+    begun = clock.database_now()
+    for round_ in range(8):
+        time.sleep(5)
+        beats[round_ % 3].kill()
+        beats[round_ % 3] = cluster.start_beat(10 + round_)
+    rows: Any = Tick.objects.filter(schedule="perennial:prune", started_at__gt=begun)
+    slots = list(rows.values_list("slot", flat=True))
+    assert len(slots) == len(set(slots))
+    assert len(slots) >= 10  # of about twenty
+    assert all(row.started_at - row.slot < timedelta(seconds=2) for row in rows)

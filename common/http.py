@@ -1,0 +1,135 @@
+"""The one way out: calls to other people's servers, which must not be steered at our own.
+
+A name is resolved once, every address it has must be a public one, and the connection goes to an address that was
+checked, with the name kept for TLS and the Host header; so a name that changes its mind between check and call
+(DNS rebinding) gains nothing. No redirects, no proxy from the environment, bounded time and size.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import socket
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
+from urllib.parse import urlsplit
+
+import httpx
+from django.conf import settings
+
+CONNECT_SECONDS = 5.0
+TOTAL_SECONDS = 10.0
+ANSWER_BYTES = 64 * 1024
+PORTS = {"https": {443, 8443}, "http": {80, 8080}}
+# What ipaddress calls global though it leads inside: NAT64, 6to4, Teredo, site-local, protocol assignments.
+INSIDE = [
+    ip_network(text)
+    for text in ("64:ff9b::/96", "64:ff9b:1::/48", "2002::/16", "2001::/32", "fec0::/10", "192.0.0.0/24")
+]
+Address = IPv4Address | IPv6Address
+Resolve = Callable[[str, int], Sequence[str]]
+
+
+class Refused(ValueError):
+    """The address may not be called; nothing was sent."""
+
+
+class Failed(Exception):
+    """The call did not end with a whole answer: what the other side did is unknown once `begun`."""
+
+    def __init__(self, message: str, *, begun: bool) -> None:
+        super().__init__(message)
+        self.begun = begun
+
+
+@dataclass(frozen=True)
+class Answer:
+    """Status, headers (lower case) and at most 64 KiB of the unpacked body; `cut` when there was more."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+    cut: bool
+
+
+def is_public(address: Address) -> bool:
+    """Whether an address lies in the open internet, seen through its IPv4-in-IPv6 disguises."""
+    if isinstance(address, IPv6Address) and address.ipv4_mapped is not None:
+        return is_public(address.ipv4_mapped)
+    inside = any(address.version == net.version and address in net for net in INSIDE)
+    return address.is_global and not address.is_multicast and not address.is_reserved and not inside
+
+
+def resolve(host: str, port: int) -> list[str]:
+    """The addresses of a name, as the operating system has them."""
+    return [str(row[4][0]) for row in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)]
+
+
+def check(url: str, *, resolve: Resolve = resolve) -> tuple[str, Address]:
+    """The host of an address that may be called and where to connect. Raises Refused, telling why."""
+    parts = urlsplit(url)
+    host, scheme = parts.hostname or "", parts.scheme
+    if scheme != "https" and not (scheme == "http" and settings.OUTBOUND_HTTP):
+        raise Refused("only https may be called")
+    if not host or parts.username is not None:
+        raise Refused("a host is needed, and no user name")
+    try:
+        port = parts.port or (443 if scheme == "https" else 80)
+        found = [ip_address(text.partition("%")[0]) for text in resolve(host, port)]
+    except (OSError, ValueError, UnicodeError):
+        raise Refused("the host has no address") from None
+    allowed = [ip_network(text) for text in settings.OUTBOUND_PRIVATE]
+    private = [one for one in found if not is_public(one)]
+    if any(not any(one.version == net.version and one in net for net in allowed) for one in private) or not found:
+        raise Refused("the host lies inside a private network")
+    if port not in PORTS[scheme] and not private:
+        raise Refused(f"port {port} may not be called")
+    return host, found[0]
+
+
+def call(
+    method: str, url: str, *, body: bytes = b"", headers: Mapping[str, str] | None = None, resolve: Resolve = resolve
+) -> Answer:
+    """Call another server. Raises Refused before anything is sent, Failed when no whole answer came."""
+    host, address = check(url, resolve=resolve)
+    parts = urlsplit(url)
+    literal = f"[{address}]" if address.version == 6 else str(address)
+    target = httpx.URL(url).copy_with(host=literal)
+    said = {**(headers or {}), "Host": parts.netloc}
+    timeout = httpx.Timeout(TOTAL_SECONDS, connect=CONNECT_SECONDS)
+    limit = time.monotonic() + TOTAL_SECONDS
+    try:
+        with (
+            httpx.Client(timeout=timeout, trust_env=False, follow_redirects=False) as client,
+            client.stream(method, target, content=body, headers=said, extensions={"sni_hostname": host}) as response,
+        ):
+            content, cut = _read(response, limit)
+            return Answer(response.status_code, {k.lower(): v for k, v in response.headers.items()}, content, cut)
+    except (httpx.ConnectError, httpx.ConnectTimeout) as error:
+        raise Failed(type(error).__name__, begun=False) from None
+    except httpx.HTTPError as error:
+        raise Failed(type(error).__name__, begun=True) from None
+
+
+def _read(response: httpx.Response, limit: float) -> tuple[bytes, bool]:
+    """The unpacked body, up to the size and the time allowed."""
+    content = b""
+    for chunk in response.iter_bytes(8192):
+        content += chunk
+        if len(content) > ANSWER_BYTES:
+            return content[:ANSWER_BYTES], True
+        if time.monotonic() > limit:
+            raise Failed("the answer took too long", begun=True)
+    return content, False
+
+
+def signed(body: bytes, *, secret: str, message_id: str, now: datetime) -> dict[str, str]:
+    """Headers of the Standard Webhooks specification: id, timestamp, and HMAC-SHA-256 over all three."""
+    stamp = str(int(now.timestamp()))
+    mac = hmac.new(secret.encode(), f"{message_id}.{stamp}.".encode() + body, hashlib.sha256).digest()
+    signature = f"v1,{base64.b64encode(mac).decode()}"
+    return {"webhook-id": message_id, "webhook-timestamp": stamp, "webhook-signature": signature}
