@@ -195,7 +195,7 @@ def _sum(values: list[Any]) -> Any:
         return str(values[0]) if isinstance(values[0], Decimal) else values[0]
     try:
         if all(isinstance(value, float | int) for value in values):
-            return fsum(values)
+            return round(fsum(values), 6)
         return str(sum(Decimal(str(value)) for value in values))
     except (ArithmeticError, ValueError):
         raise Refused("bad_amount", "total", "a line has no amount, or one that is none") from None

@@ -48,7 +48,10 @@ class OrderSaid:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One thing said about one person. `key` is unique in its source; `index` is the place in the batch."""
+    """One thing said about one person. `key` is unique in its source; `index` is the place in the batch.
+
+    `symmetric`: an alias whose two ids may stand either way round (PostHog's clients differ).
+    """
 
     index: int
     kind: str
@@ -58,6 +61,7 @@ class Call:
     user_id: str = ""
     anonymous_id: str = ""
     previous_id: str = ""
+    symmetric: bool = False
     email: str = ""
     phone: str = ""
     live: bool = True

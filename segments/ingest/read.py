@@ -42,7 +42,8 @@ def read_call(raw: Any, index: int, reading: Reading) -> Call:
     """One checked call. Raises Refused with code, path and message."""
     items = tuple(raw.pop(LINES, ())) if reading.by_address and isinstance(raw, dict) else ()
     row, repaired = check_row(raw, lenient=reading.lenient, weigh=reading.weigh)
-    if is_posthog(row):
+    posthog = is_posthog(row)
+    if posthog:
         row = to_segment(row)
     kind = _kind(row)
     user, anonymous = read_id(row, "userId"), read_id(row, "anonymousId")
@@ -65,11 +66,12 @@ def read_call(raw: Any, index: int, reading: Reading) -> Call:
         user_id=user,
         anonymous_id=anonymous,
         previous_id=previous,
+        symmetric=posthog and kind == "alias",
         email=email,
         phone=phone,
         live=_is_live(at, flags, reading),
         flags=",".join(flags + (["repaired"] if repaired else [])),
-        properties=_properties(row, kind, properties),
+        properties=_properties(row, kind, properties, context),
         context=_context(context),
         utm=read_utm(properties, context),
         raw=raw,
@@ -179,14 +181,22 @@ def _is_live(at: datetime, flags: list[str], reading: Reading) -> bool:
     return (reading.live_since is not None and at >= reading.live_since) or not reading.historical
 
 
-def _properties(row: Mapping[str, Any], kind: str, properties: Mapping[str, Any]) -> Mapping[str, Any]:
+def _properties(
+    row: Mapping[str, Any], kind: str, properties: Mapping[str, Any], context: Mapping[str, Any]
+) -> Mapping[str, Any]:
     """What the fact keeps: a page's or screen's name, a group's id and traits, an identify's traits."""
     if kind in ("page", "screen"):
         extra = {name: row[name] for name in ("name", "category") if isinstance(row.get(name), str)}
         return {**properties, **extra} if extra else properties
     if kind == "group":
         return {**read_object(row, "traits"), "group_id": read_id(row, "groupId")}
-    return read_object(row, "traits") if kind == "identify" else properties
+    return _traits(row, context) if kind == "identify" else properties
+
+
+def _traits(row: Mapping[str, Any], context: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The traits of an identify call; RudderStack's Python client puts them into the context."""
+    said, beneath = read_object(row, "traits"), context.get("traits")
+    return {**beneath, **said} if isinstance(beneath, Mapping) and beneath else said
 
 
 def _context(context: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -195,7 +205,7 @@ def _context(context: Mapping[str, Any]) -> Mapping[str, Any]:
 
 def _with_traits(call: Call, row: Mapping[str, Any], context: Mapping[str, Any]) -> Call:
     once = read_object(row, "traitsOnce")
-    said = read_object(row, "traits") if call.kind != "group" else {}
+    said = call.properties if call.kind == "identify" else {} if call.kind == "group" else read_object(row, "traits")
     if call.kind != "identify" and not said and not once:
         return call
     traits = read_traits(said, once=once)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from django.db.models import Exists, OuterRef, Q
@@ -60,6 +60,7 @@ class People:
 
     def resolve(self, call: Call) -> Person:
         """The person of a call; new names are attached and merges noted. Raises Refused for a forbidden alias."""
+        call = self._turn(call)
         linking = call.kind in LINKING
         if not call.user_id:
             person = self._unknown_person(call)
@@ -68,6 +69,8 @@ class People:
             if linking:
                 for name in _unproven(call):
                     self._link(name, person)
+            if call.symmetric and (USER, call.previous_id) not in self._named:
+                self._attach((USER, call.previous_id), person)
         if linking:
             for name in ((EMAIL, call.email), (PHONE, call.phone)):
                 if name[1] and name not in self._named:
@@ -139,10 +142,18 @@ class People:
             if holder.id:
                 self.merges.append((holder, person))
 
+    def _turn(self, call: Call) -> Call:
+        """An alias that may stand either way, turned so that its user id is the one somebody has."""
+        user, previous = (USER, call.user_id), (USER, call.previous_id)
+        if call.symmetric and user not in self._named and previous in self._named:
+            return replace(call, user_id=call.previous_id, previous_id=call.user_id)
+        return call
+
     def refuse_alias(self, call: Call) -> None:
         """Raises Refused when an alias would join two known people."""
         if call.kind != "alias":
             return
+        call = self._turn(call)
         holder, person = self._of(_previous(call, self._named)), self._of((USER, call.user_id))
         if holder is not None and holder is not person and holder.known:
             raise Refused("known_person", "previousId", "the previous id is a known person; two never become one here")

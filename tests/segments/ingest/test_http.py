@@ -144,6 +144,7 @@ def test_posthogs_form() -> None:
         ("user_id", "mei"),
         ("anonymous_id", "v"),
         ("anonymous_id", "w"),
+        ("user_id", "w"),
         ("email", "m@x.example"),
     }
     kinds = Event.objects.order_by("key").values_list("kind", flat=True)
