@@ -20,7 +20,7 @@ from inscriptis.model.config import ParserConfig
 from selectolax.lexbor import LexborHTMLParser
 
 from messaging.links import Place
-from messaging.render.shield import Shielded, as_words, has_marks, shield, with_preheader
+from messaging.render.shield import Shielded, as_words, has_marks, shield, unmarked, with_preheader
 
 PLACE, INNER = "\x02", "\x03"  # what stands around the place of a link, and before a destination that people change
 _INLINER = css_inline.CSSInliner(load_remote_stylesheets=False, keep_style_tags=False, keep_at_rules=True)
@@ -29,6 +29,8 @@ _SPOT = re.compile(r"pjl(\d{4})ljp")
 _IN_TEXT = re.compile(r"https?://[^\s<>\"'()\[\]{}]+", re.IGNORECASE)
 _OWN = re.compile(r"\blinks\s*\.\s*(unsubscribe|preferences|view)\b")
 _BRAND = re.compile(r"\{\{-?\s*brand\.url\s*-?\}\}")
+_ROW = re.compile(r"<(/?)(?:table|tbody|thead|tfoot|tr)\b[^>]*>", re.IGNORECASE)
+_CELL = re.compile(r"<(/?)(?:td|th)\b[^>]*>", re.IGNORECASE)
 _BODY = re.compile(r"<body[^>]*>", re.IGNORECASE)
 _HIDDEN = (
     '<div style="display:none;font-size:1px;line-height:1px;max-height:0;max-width:0;opacity:0;overflow:hidden;'
@@ -64,7 +66,7 @@ def build(sources: Mapping[str, str], kind: Kind) -> Page:
     """Work one locale's sources into frozen parts. Raises Refused and TemplateSyntaxError; other faults are in
     `faults` as (part, message)."""
     page = Page()
-    preheader = sources.get("preheader", "")
+    preheader = shield_only(sources.get("preheader", ""))
     for name, source in sources.items():
         if name in ("preheader", "text"):
             continue
@@ -92,13 +94,13 @@ def _markup(page: Page, name: str, source: str, preheader: str, kind: Kind) -> N
     if name == "mjml":
         name, text = "html", _from_mjml(text, kind.locale)
     whole = whole or "<html" in text.lower()
-    text = _INLINER.inline(text) if whole else f"<html><body>{text}</body></html>"
-    tree = LexborHTMLParser(text)
-    page.faults += [(name, message) for message in _dangers(tree)]
+    text = text if whole else f"<html><body>{text}</body></html>"
+    page.faults += [(name, message) for message in _dangers(LexborHTMLParser(text))]
+    tree = LexborHTMLParser(_INLINER.inline(text) if whole else text)
     _take_links(page, name, tree, shielded, kind)
     done = _settled(tree.html or "", own_tables)
     if whole and "text" not in page.parts and name == "html":
-        page.parts["text"] = _restored(page, shielded, _text_of(done), html=False)
+        page.parts["text"] = _restored(page, shielded, _text_of(done, shielded), html=False)
     if not whole:
         done = done.partition("<body>")[2].rpartition("</body>")[0]
     done = _restored(page, shielded, done, html=True)
@@ -218,10 +220,20 @@ def _spot(page: Page, place: Place) -> str:
     return f"pjl{len(page.links) - 1:04d}ljp"
 
 
-def _text_of(html: str) -> str:
-    """The text part of a finished page: blocks as lines, links as [text](address)."""
-    lines = (" ".join(line.split()) for line in get_text(as_words(html), _TEXT).splitlines())
-    return re.sub(r"\n{3,}", "\n\n", "\n".join(lines)).strip() + "\n"
+def _text_of(html: str, shielded: Shielded) -> str:
+    """The text part of a finished page: blocks and rows as lines, links as [text](address).
+
+    A line that holds only logic ({% for %}) gives up its line break, so that what it repeats keeps its own.
+    """
+    flat = _CELL.sub(lambda found: "</span> " if found[1] else "<span>", _ROW.sub(r"<\1div>", as_words(html)))
+    lines = [" ".join(line.split()) for line in get_text(flat, _TEXT).splitlines()]
+    said = [line + ("" if _is_logic(line, shielded) else "\n") for line in lines]
+    return re.sub(r"\n{3,}", "\n\n", "".join(said)).strip() + "\n"
+
+
+def _is_logic(line: str, shielded: Shielded) -> bool:
+    tags = shielded.tags_in(line)
+    return bool(tags) and not unmarked(line).strip() and all(tag.startswith("{%") for tag in tags)
 
 
 def _plain(page: Page, source: str, kind: Kind) -> str:

@@ -70,6 +70,11 @@ def has_marks(text: str) -> bool:
     return bool(_WORD.search(text))
 
 
+def unmarked(text: str) -> str:
+    """A text without its marks."""
+    return _WORD.sub("", text)
+
+
 def chunks(source: str) -> Iterator[tuple[bool, str]]:
     """The source as (is a Jinja tag, text), by Jinja's own lexer; its comments are left out."""
     if "pjx" in source and _WORD.search(source):

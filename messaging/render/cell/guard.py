@@ -143,7 +143,10 @@ def _messages(node: nodes.Node, loops: int, in_set: bool) -> Iterator[str]:
 
 
 def _expression(node: nodes.Node) -> Iterator[str]:
-    if isinstance(node, nodes.Filter):
+    if isinstance(node, nodes.BinExpr) and node.operator not in ("and", "or"):
+        if any(_is_text(side) for side in (node.left, node.right)):
+            yield f"'{node.operator}' is for numbers only"
+    elif isinstance(node, nodes.Filter):
         if node.name not in FILTERS:
             yield f"there is no filter '{node.name}'"
         if node.dyn_args is not None or node.dyn_kwargs is not None:
@@ -159,6 +162,12 @@ def _expression(node: nodes.Node) -> Iterator[str]:
         yield "a number is too large"
     elif _is_loop(node) and node.attr not in LOOP:  # type: ignore[attr-defined]
         yield f"there is no loop.{node.attr}"  # type: ignore[attr-defined]
+
+
+def _is_text(node: nodes.Node) -> bool:
+    return isinstance(node, nodes.List | nodes.Tuple | nodes.Dict | nodes.Concat) or (
+        isinstance(node, nodes.Const) and not isinstance(node.value, int | float)
+    )
 
 
 def _is_loop(node: nodes.Node) -> bool:
