@@ -27,8 +27,6 @@ from common.states import ForbiddenMove, move
 from common.text import utm_value
 from segments.models import Membership
 
-WORKSPACE = "perennial"
-
 
 class Forbidden(ForbiddenMove):
     """The journey is in a state from which this is not possible."""
@@ -172,7 +170,7 @@ def _pinned(journey: Journey, graph: Graph, goal: Goal | None) -> Graph:
 
 def _utm(journey: Journey) -> dict[str, str]:
     campaign = journey.campaign
-    source = campaign.utm_source or getattr(settings, "WORKSPACE", WORKSPACE)
+    source = campaign.utm_source or settings.BRAND_NAME
     return {"source": utm_value(source), "campaign": utm_value(campaign.utm_campaign), "id": campaign.key}
 
 
