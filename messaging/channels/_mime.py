@@ -90,6 +90,13 @@ def _word(octets: bytes) -> str:
     return f"=?utf-8?b?{b64encode(octets).decode()}?="
 
 
+def short(name: str) -> str:
+    """A recipient's name cut to one encoded word: readers disagree about the blank between two of them."""
+    if name.isascii():
+        return name[:60].rstrip()
+    return name.encode()[:WORD].decode("utf-8", "ignore").rstrip()
+
+
 def mailbox(name: str, address: str) -> str:
     """`name <address>`, the name quoted or encoded as it needs. Raises BadHeader."""
     check_address(address)
@@ -115,11 +122,12 @@ def date(at: datetime) -> str:
     return format_datetime(at)
 
 
-def body(text: str, *, eight_bit: bool) -> tuple[bytes, bytes]:
-    """The transfer encoding and the octets of one part, ending in CRLF."""
+def body(text: str, *, eight_bit: bool, boundary: str = "") -> tuple[bytes, bytes]:
+    """The transfer encoding and the octets of one part, ending in CRLF; a text that holds the boundary is hidden
+    in base64."""
     octets = text.encode("utf-8", "replace")
     octets = _EOL.sub(b"\r\n", octets) if b"\r" in octets else octets.replace(b"\n", b"\r\n")
-    if eight_bit or octets.isascii():
+    if (eight_bit or octets.isascii()) and not (boundary and boundary.encode() in octets):
         lines = octets.split(b"\r\n")
         if max(map(len, lines)) <= LINE and b"\x00" not in octets:
             return (b"7bit" if octets.isascii() else b"8bit"), octets if octets.endswith(b"\r\n") else octets + b"\r\n"
@@ -155,15 +163,15 @@ def message(
     lines += [header(name, value) for name, value in headers.items()]
     lines.append("MIME-Version: 1.0\r\n")
     top = "".join(lines).encode("ascii")
-    parts = [_part(kind, value, eight_bit) for kind, value in (("plain", text), ("html", html)) if value]
+    parts = [_part(kind, value, eight_bit, boundary) for kind, value in (("plain", text), ("html", html)) if value]
     if len(parts) < 2:
-        return top + (parts[0] if parts else _part("plain", "", eight_bit))
+        return top + (parts[0] if parts else _part("plain", "", eight_bit, boundary))
     mark = b"--" + boundary.encode("ascii")
     kind = f'Content-Type: multipart/alternative; boundary="{boundary}"\r\n\r\n'.encode("ascii")
     return b"".join([top, kind, mark, b"\r\n", parts[0], mark, b"\r\n", parts[1], mark, b"--\r\n"])
 
 
-def _part(kind: str, value: str, eight_bit: bool) -> bytes:
-    encoding, octets = body(value, eight_bit=eight_bit)
+def _part(kind: str, value: str, eight_bit: bool, boundary: str) -> bytes:
+    encoding, octets = body(value, eight_bit=eight_bit, boundary=boundary)
     top = b'Content-Type: text/%b; charset="utf-8"\r\nContent-Transfer-Encoding: %b\r\n\r\n'
     return top % (kind.encode(), encoding) + octets

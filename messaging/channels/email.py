@@ -40,6 +40,7 @@ class EmailChannel(Channel):
             for name, value in message.headers.items():
                 _mime.check_value(name, value)
             _mime.check_value("name", message.to_name)
+            _mime.check_value("Subject", one_line(message.parts.get("subject", "")))
         except _mime.BadHeader as error:
             return str(error)
         return ""
@@ -69,7 +70,7 @@ class Composer:
 
     def __call__(self, message: Outgoing, eight_bit: bool) -> bytes:
         """The message as DATA wants it, dots stuffed. Raises BadHeader (a ValueError)."""
-        head = self._top + _mime.address_header("To", message.to_name, message.to)
+        head = self._top + _mime.address_header("To", _mime.short(message.to_name), message.to)
         if message.at is not None:
             head += f"Date: {_mime.date(message.at.replace(microsecond=0))}\r\n"
         head += f"Message-ID: {message.message_id}\r\n" if message.message_id else ""
