@@ -146,7 +146,9 @@ def write_facts(row: Profile, facts: list[Fact], *, live: bool = True) -> None:
     with transaction.atomic():
         append_facts(
             [
-                NewFact(row.pk, row.shard, fact.name, fact.at, uuid.uuid4().hex, source, properties=fact.said, live=live)
+                NewFact(
+                    row.pk, row.shard, fact.name, fact.at, uuid.uuid4().hex, source, properties=fact.said, live=live
+                )
                 for fact in facts
             ],
             now=BASE,
@@ -216,7 +218,9 @@ def judge_count(p: Any, person: Person, now: datetime) -> bool:
 
 
 def judge_sum(p: Any, person: Person, now: datetime) -> bool:
-    return compare(p["op"], sum(o.net or 0 for o in standing(person) if in_window(o.at, p.get("days"), now)), p["amount"])
+    return compare(
+        p["op"], sum(o.net or 0 for o in standing(person) if in_window(o.at, p.get("days"), now)), p["amount"]
+    )
 
 
 def judge_recency(p: Any, person: Person, now: datetime) -> bool:
@@ -265,12 +269,20 @@ def judge_trait(p: Any, person: Person, now: datetime) -> bool:
     if op == "starts":
         return isinstance(value, str) and value.startswith(p["value"])
     if op in ("less", "greater", "between"):
-        if isinstance(value, bool) or not isinstance(value, int | float):
-            return False
-        if op == "between":
-            return bool(p["low"] <= value <= p["high"])
-        return bool(value < p["value"] if op == "less" else value > p["value"])
-    day, today = day_of(trait, value), now.astimezone(ZONE).date()
+        return judge_number(p, value)
+    return judge_day(p, day_of(trait, value), now)
+
+
+def judge_number(p: Any, value: Any) -> bool:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return False
+    if p["op"] == "between":
+        return bool(p["low"] <= value <= p["high"])
+    return bool(value < p["value"] if p["op"] == "less" else value > p["value"])
+
+
+def judge_day(p: Any, day: date | None, now: datetime) -> bool:
+    op, today = p["op"], now.astimezone(ZONE).date()
     if day is None:
         return False
     if op in ("before", "after"):
