@@ -147,3 +147,68 @@ def test_shoppers_know_nothing_of_the_engine() -> None:
     source = Path(__file__).parents[2] / "config/demo/shoppers.py"
     used = {one.target.partition(".")[0] for one in imports(Module("config.demo.shoppers", source))}
     assert used.isdisjoint({"segments", "messaging", "campaigns", "django"})
+
+
+def small_year(folder: Path) -> None:
+    """The package's two tables in small: three households, a basket a week for each, of two lines."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    lines = [
+        {
+            "household_id": household,
+            "basket_id": 1000 * household + week,
+            "product_id": 7 + line,
+            "quantity": 1,
+            "sales_value": 2.5 + line,
+            "transaction_timestamp": datetime(2017, 1, 2, 9 + household) + timedelta(weeks=week),  # noqa: DTZ001
+        }
+        for household in (1, 2, 3)
+        for week in range(52)
+        for line in range(2)
+    ]
+    pq.write_table(pa.Table.from_pylist(lines), folder / "transactions.parquet")
+    known = {"household_id": 1, **dict.fromkeys(data.TRAITS, "x")}
+    pq.write_table(pa.Table.from_pylist([known]), folder / "demographics.parquet")
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_set_up_is_whole_and_safe_to_repeat(
+    tmp_path: Path, settings: Any, monkeypatch: pytest.MonkeyPatch, now: datetime
+) -> None:
+    from campaigns.models import Journey
+    from common.models import ApiKey
+    from config.demo.setup import set_up
+    from messaging.models import Account
+    from segments.models import Event, ImportJob, Order, Profile, Scores
+
+    small_year(tmp_path)
+    settings.VAR = tmp_path / "var"
+    monkeypatch.setattr(data, "data_file", lambda name: tmp_path / f"{name}.parquet")
+    said: list[str] = []
+    first = set_up(now=now, say=said.append, smtp_port=2525)
+    assert (first.people, first.orders) == (3, 156)
+    assert set(Journey.objects.values_list("key", "state")) == {
+        (key, "live") for key in ("new-user-gift", "growth-tasks", "vip-perks", "churn-winback")
+    }
+    assert Order.objects.get(order_id="basket-1000").total == 600
+    assert Event.objects.filter(name="Order Completed", live=True).count() == 6
+    assert Profile.objects.filter(email__endswith="@example.com").count() == Scores.objects.count() == 3
+
+    def state() -> tuple[int, ...]:
+        return tuple(model.objects.count() for model in (ImportJob, Event, ApiKey, Account, Journey, Profile))
+
+    before, said[:] = state(), []
+    second = set_up(now=now + timedelta(days=1), say=said.append, smtp_port=2600)
+    assert (second, state()) == (first, before)
+    assert [line for line in said if "import" in line] == []
+    assert Account.objects.get(key="demo-mailbox").settings["port"] == 2600
+
+
+@pytest.mark.django_db
+def test_the_demo_refuses_a_public_address(settings: Any) -> None:
+    from django.core.management import CommandError, call_command
+
+    settings.PUBLIC_URL = "https://mail.example.com"
+    with pytest.raises(CommandError, match="local PUBLIC_URL only"):
+        call_command("demo", no_run=True)
