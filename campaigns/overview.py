@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
@@ -78,7 +78,7 @@ def funnel_of(journey: Journey) -> Funnel:
 
 
 def _counts(journeys: Sequence[int]) -> dict[int, Mapping[str, int]]:
-    rows: Iterable[dict[str, Any]] = (
+    rows: Any = (
         Enrolment.objects.filter(journey__in=journeys)
         .values("journey")
         .annotate(

@@ -75,10 +75,10 @@ def send_trial(template: Template, *, to: str, profile: Profile | None, locale: 
 
 def _outgoing(rendered: Rendered, to: str) -> Outgoing:
     """The message, marked as a test in its subject or title."""
-    parts = dict(rendered.parts)
+    parts, mark = dict(rendered.parts), _("Test")
     for name in ("subject", "title"):
         if parts.get(name):
-            parts[name] = f"[{_('Test')}] {parts[name]}"
+            parts[name] = f"[{mark}] {parts[name]}"
     ref = str(uuid.uuid4())
     return Outgoing(
         ref=ref, to=to, to_name="", parts=parts, message_id=f"<test.{ref}@perennial>", locale=rendered.locale

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from typing import Any
 
 from django import forms
@@ -56,9 +57,22 @@ def read_json(text: str) -> Any:
         raise ValidationError(_("Not JSON at line %(line)s, column %(column)s: %(why)s") % place) from None
     except (ValueError, RecursionError):
         raise ValidationError(_("Not JSON: NaN, Infinity, or nested too deeply.")) from None
-    if has_poison(json.dumps(value, ensure_ascii=False)):
+    if any(map(has_poison, _texts(value))):
         raise ValidationError(_("The text holds a character that cannot be stored (NUL or half a surrogate pair)."))
     return value
+
+
+def _texts(value: Any) -> Iterator[str]:
+    """Every string in a JSON value, names of members included."""
+    todo = [value]
+    while todo:
+        one = todo.pop()
+        if isinstance(one, str):
+            yield one
+        elif isinstance(one, dict):
+            todo += [*one, *one.values()]
+        elif isinstance(one, list):
+            todo += one
 
 
 class JsonField(forms.JSONField):

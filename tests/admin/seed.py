@@ -6,8 +6,10 @@ import json
 import random
 import uuid
 from datetime import datetime, timedelta
+from functools import cache
 from typing import Any
 
+from django.contrib.auth.hashers import make_password
 from django.contrib.auth.models import Group, User
 from django.db import transaction
 
@@ -48,6 +50,12 @@ CELLS = {
 }  # fmt: skip
 
 
+@cache
+def _hash() -> str:
+    """One hash for everybody: hashing is slow on purpose."""
+    return make_password("perennial")
+
+
 def make_users() -> dict[str, User]:
     """One person per role, password "perennial"; and a superuser, root."""
     users = {}
@@ -55,11 +63,11 @@ def make_users() -> dict[str, User]:
         user, _made = User.objects.get_or_create(username=role, defaults={"is_staff": True})
         user.groups.set([Group.objects.get(name=role)])
         users[role] = user
-    users["root"] = User.objects.filter(username="root").first() or User.objects.create_superuser("root")
+    users["root"], _made = User.objects.get_or_create(
+        username="root", defaults={"is_staff": True, "is_superuser": True}
+    )
     users["nobody"], _made = User.objects.get_or_create(username="nobody", defaults={"is_staff": True})
-    for user in users.values():
-        user.set_password("perennial")
-        user.save()
+    User.objects.filter(username__in=users).update(password=_hash())
     return users
 
 
