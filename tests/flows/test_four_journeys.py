@@ -22,7 +22,7 @@ from segment.analytics.client import Client
 from campaigns.models import Conversion, Credit, Enrolment, Journey, Touch, Visit
 from common.clock import now
 from common.models import ApiKey
-from messaging.models import Delivery
+from messaging.models import Consent, Delivery
 from messaging.outbox.reads import balance
 from segments.models import Coupon, Identity, MissionProgress, Scores, Source, Wallet
 from tests.harness import Cluster, wait_until
@@ -239,6 +239,7 @@ def test_vip_perks_and_win_back_on_imported_history(shop: Shop, tmp_path: Path) 
         shop.events.identify(f"c{number}", {"email": f"c{number}@example.com", "timezone": awake_zone()})
         shop.events.track(f"c{number}", "Subscribed", {"topic": "offers"})
     shop.events.flush()
+    wait_until(lambda: Consent.objects.count() == 40, seconds=40, what="everybody's consent is heard")
     vip = install(shop, "vip-perks", present=True)
     back = install(shop, "churn-winback", present=True)
 
