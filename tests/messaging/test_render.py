@@ -412,7 +412,7 @@ def test_people_get_their_language_and_transactional_mail_no_unsubscribe_header(
 @db
 def test_a_subject_stays_one_line_whatever_a_name_holds() -> None:
     version = publish(subject="Hello {{ profile.first_name }}")
-    page = render(sent(make_profile(email="a@example.com", first_name="a\r\nBcc: x@example.com\x00\u2028b"), version))
+    page = render(sent(make_profile(email="a@example.com", first_name="a\r\nBcc: x@example.com\x1b\u2028b"), version))
     assert page.subject == "Hello a Bcc: x@example.com b"
 
 
