@@ -148,7 +148,7 @@ class JourneyFunnel(OfJourney):
         flow = version.graph.get("nodes", {}) if version else {}
         nodes = [
             {"node": node, "type": str(flow.get(node, {}).get("type", "")), **_figures(counts.get(node))}
-            for node in dict.fromkeys([*flow, *counts])
+            for node in dict.fromkeys([*_walk(version.graph if version else {}), *flow, *counts])
         ]
         answer = {
             "journey": journey.key,
@@ -190,6 +190,14 @@ class Enrol(OfJourney):
         audit.record("journey.enrol", f"journey:{journey.key}", now=now, actor=request.auth, detail=said)
         results = _results(journey, people, known, entry_key)
         return Response(EnrolAnswer({"results": results}).data)
+
+
+def _walk(graph: Mapping[str, Any]) -> list[str]:
+    """Node keys in the order in which a walk may meet them; the database does not keep the order of keys."""
+    nodes, found = graph.get("nodes", {}), [graph.get("start", "")]
+    for node in found:
+        found += [to for to in nodes.get(node, {}).get("next", {}).values() if to in nodes and to not in found]
+    return [node for node in dict.fromkeys(found) if node in nodes]
 
 
 def _figures(count: Any) -> dict[str, int]:
