@@ -29,23 +29,25 @@ class _InRows(_Test):
     """A column is among the ids of a subquery.
 
     PostgreSQL makes a semi- or anti-join of EXISTS, also under NOT, while `NOT IN` over a large set is run again
-    for every row; SQLite builds the set of IN once, while a correlated EXISTS is probed for every row.
+    for every row; SQLite builds the set of IN once, while a correlated EXISTS is probed for every row. `some` are
+    the rows cut down to those of the objects in question: SQLite is always given them, PostgreSQL, which finds its
+    way from the few objects to their rows by itself, only where the rows are grouped (`cut`).
     """
 
-    def __init__(self, column: str, rows: QuerySet[Any, Any]) -> None:
-        super().__init__(F(column), Subquery(rows))
+    def __init__(self, column: str, rows: QuerySet[Any, Any], some: QuerySet[Any, Any], *, cut: bool = False) -> None:
+        super().__init__(F(column), Subquery(some), Subquery(some if cut else rows))
 
     def as_sql(self, compiler: Any, connection: Any) -> tuple[str, Any]:
-        person, rows, params = self._parts(compiler)
+        person, rows, params = self._parts(compiler, 1)
         return f"{person} IN {rows}", params
 
     def as_postgresql(self, compiler: Any, connection: Any, **_: Any) -> tuple[str, Any]:
-        person, rows, params = self._parts(compiler)
+        person, rows, params = self._parts(compiler, 2)
         return f"EXISTS (SELECT 1 FROM {rows} AS held (id) WHERE held.id = {person})", params
 
-    def _parts(self, compiler: Any) -> tuple[str, str, list[Any]]:
+    def _parts(self, compiler: Any, which: int) -> tuple[str, str, list[Any]]:
         person, _ = compiler.compile(self.sources[0])
-        rows, params = compiler.compile(self.sources[1])
+        rows, params = compiler.compile(self.sources[which])
         return person, rows, list(params)
 
 
@@ -110,13 +112,13 @@ def has(rows: QuerySet[Any, Any], ids: Ids, *, by: str = "profile_id", on: str =
     `ids` names the objects that the question is about (None: all), so that the rows of others are not looked at;
     it does not change an answer.
     """
-    return Q(_InRows(on, _about(rows, ids, by).order_by().values(by)))
+    return Q(_InRows(on, rows.order_by().values(by), _about(rows, ids, by).order_by().values(by)))
 
 
 def has_grouped(rows: QuerySet[Any, Any], ids: Ids, *, test: Q, by: str = "profile_id", **sums: Any) -> Q:
     """The aggregates `sums` over the object's rows pass `test`; an object without rows never passes."""
     grouped = _about(rows, ids, by).order_by().values(by).annotate(**sums).filter(test)
-    return Q(_InRows("pk", grouped.values(by)))
+    return Q(_InRows("pk", grouped.values(by), grouped.values(by), cut=True))
 
 
 def _about(rows: QuerySet[Any, Any], ids: Ids, by: str) -> QuerySet[Any, Any]:
