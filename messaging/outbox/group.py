@@ -7,6 +7,7 @@ receipt takes them in the same order); mark; commit durably. Nothing goes over t
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -27,9 +28,11 @@ from messaging.retry import retrying
 
 @dataclass(frozen=True)
 class Marked:
-    """What one commit did: the batch that may now be sent, and how many rows went where."""
+    """What one commit did: the batch that may now be sent, as of when (monotonic, just before the commit), and
+    how many rows went where."""
 
     batch: Batch
+    at: float
     counted: dict[str, int] = field(default_factory=dict)
 
 
@@ -88,4 +91,4 @@ def _mark(
         )
     for state, number in count_states(judged.changes).items():
         counted[state] = counted.get(state, 0) + number
-    return Marked(Batch(account, token, {pk: rows[pk] for pk in numbers}, numbers), counted)
+    return Marked(Batch(account, token, {pk: rows[pk] for pk in numbers}, numbers), time.monotonic(), counted)

@@ -143,7 +143,7 @@ class _Run:
         )
         self.report.add(marked.counted)
         by_ref = {parcel.id: parcel.outgoing for parcel in group}
-        hand_over(marked.batch, by_ref, connection, now=now)
+        hand_over(marked.batch, by_ref, connection, committed=marked.at, now=now)
         self.handed += len(marked.batch.answers)
         self._after(marked.batch)
         return marked.batch
@@ -206,10 +206,12 @@ def take_group(waiting: deque[Parcel], size: int) -> list[Parcel]:
     return group
 
 
-def hand_over(batch: Batch, outgoing: dict[int, Outgoing | None], connection: Connection, *, now: datetime) -> None:
+def hand_over(
+    batch: Batch, outgoing: dict[int, Outgoing | None], connection: Connection, *, committed: float, now: datetime
+) -> None:
     """Give a marked group to the channel and keep each answer. What cannot begin while the marker is fresh, or
     after the breaker's number of errors in a row, has surely not begun."""
-    committed = time.monotonic()
+    began = time.monotonic()
     ids = [pk for pk in outgoing if pk in batch.numbers]
     answers = iter(connection.send([_dated(outgoing[pk], now) for pk in ids]))
     errors = batch.account.errors
@@ -220,7 +222,7 @@ def hand_over(batch: Batch, outgoing: dict[int, Outgoing | None], connection: Co
         batch.answers[pk] = given
         if given.outcome is not Outcome.NOT_BEGUN:
             errors = errors + 1 if given.outcome in ERRORS else 0
-    spent = max(time.monotonic() - committed, 1e-6)
+    spent = max(time.monotonic() - began, 1e-6)
     begun = sum(given.outcome is not Outcome.NOT_BEGUN for given in batch.answers.values())
     if begun:
         _speeds[batch.account.pk] = 0.7 * _speeds.get(batch.account.pk, begun / spent) + 0.3 * begun / spent

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import uuid
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -12,8 +13,10 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
+from common.clock import now as clock_now
 from messaging.channels import _smtp
 from messaging.models import Account, Address, Attempt, Delivery, Suppression
+from messaging.outbox import ledger
 from messaging.outbox import send as sending
 from messaging.outbox.reads import balance, reasons
 from messaging.outbox.send import SendReport, send_due
@@ -345,6 +348,18 @@ def test_a_message_that_kills_its_workers_takes_nobody_along(now: datetime, sink
 
     send_due(worker="test", now_fn=lambda: now, render=render)
     assert claimed == [1] * 5
+
+
+def test_who_lost_the_lease_marks_and_moves_nothing(now: datetime) -> None:
+    account = make_account()
+    ids = queue_to(make_readers(2, now=now), make_version(now=now), now=now)
+    ours, theirs = uuid.uuid4(), uuid.uuid4()
+    Delivery.objects.filter(pk=ids[0]).update(state="claimed", lease_token=theirs, lease_until=clock_now() + HOUR)
+    Delivery.objects.filter(pk=ids[1]).update(state="claimed", lease_token=ours, lease_until=clock_now() - HOUR)
+    assert ledger.mark(ids, token=ours, account=account.pk, now=now) == {}
+    assert ledger.change([ledger.Change(ids[0], "skipped", "x")], was="claimed", token=ours) == set()
+    assert Attempt.objects.count() == 0
+    assert [state(pk)[0] for pk in ids] == ["claimed", "claimed"]
 
 
 def test_every_move_is_in_the_table() -> None:
