@@ -38,7 +38,11 @@ def touch_shard(shard: int, now: datetime, *, limit: int = BATCH) -> int:
 
 
 def take_in(facts: Sequence[Fact], goals: Sequence[GoalRule], *, now: datetime) -> None:
-    """Make touches and conversions of these facts, and credit all that they bear on. Call inside a transaction."""
+    """Make touches and conversions of these facts, and credit all that they bear on. Call inside a transaction.
+
+    History (facts imported as such) makes neither: no message of ours can have led to it.
+    """
+    facts = [fact for fact in facts if fact.live]
     owners = present_owners(fact.profile for fact in facts)
     touched = store_touches(facts, owners)
     converted = store_conversions([(fact, owners[fact.profile]) for fact in facts if fact.profile in owners], goals)

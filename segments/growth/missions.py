@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from django.db import transaction
@@ -18,6 +18,7 @@ from segments.growth.ledger import Earn, earn_many
 from segments.models import Mission, MissionProgress, Profile
 
 READER = "missions"
+MAX_AGE = timedelta(days=2)  # what is older when it is read counts for nothing: missions look ahead
 Place = tuple[int, int, str]  # mission, profile, period
 
 
@@ -57,7 +58,7 @@ def _count(missions: list[Mission], facts: Sequence[Fact], *, now: datetime) -> 
     counts: dict[Place, int] = {}
     for fact in facts:
         for mission in missions:
-            if matches(mission, fact):
+            if matches(mission, fact) and fact.occurred_at > now - MAX_AGE:
                 place = (mission.pk, fact.profile, period_of(mission, fact.occurred_at, zone(zones[fact.profile])))
                 counts[place] = counts.get(place, 0) + 1
     if counts:
