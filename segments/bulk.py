@@ -25,7 +25,7 @@ def given(columns: Columns, rows: Rows) -> tuple[str, list[Any]]:
         sql = f"(SELECT {casts} FROM unnest({', '.join(arrays)}) AS raw({', '.join(names)})) AS given"
         return sql, [list(column) for column in zip(*rows, strict=True)]
     fields = ", ".join(f"json_extract(value, '$[{place}]') AS {name}" for place, name in enumerate(names))
-    text = json.dumps([list(row) for row in rows], ensure_ascii=False, default=_plain)
+    text = json.dumps([list(row) for row in rows], ensure_ascii=False, default=plain)
     return f"(SELECT {fields} FROM json_each(%s)) AS given", [text]
 
 
@@ -57,7 +57,7 @@ def _array(kind: str) -> str:
     return "text" if kind in CAST else kind
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
     """How SQLite's tables hold a value that JSON does not know."""
     if isinstance(value, datetime):
         return value.astimezone(UTC).replace(tzinfo=None).isoformat(" ")

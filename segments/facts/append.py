@@ -10,6 +10,7 @@ from typing import Any
 from django.db import connection
 
 from common.clock import is_postgres
+from segments.bulk import plain
 from segments.facts.fact import NewFact
 from segments.facts.names import ENGINE_SOURCE
 from segments.facts.position import ensure_cluster
@@ -87,8 +88,7 @@ def _insert(rows: list[tuple[Any, ...]]) -> list[tuple[int, str]]:
             columns = [list(column) for column in zip(*rows, strict=True)]
             cursor.execute(_POSTGRES, columns)
         else:
-            adapt = connection.ops.adapt_datetimefield_value
-            flat = [adapt(value) if isinstance(value, datetime) else value for row in rows for value in row]
+            flat = [plain(value) if isinstance(value, datetime) else value for row in rows for value in row]
             values = ", ".join([f"({', '.join(['%s'] * len(COLUMNS))}, 0)"] * len(rows))
             cursor.execute(_SQLITE.format(values=values), flat)
         return [(int(source), key) for source, key in cursor.fetchall()]
@@ -138,8 +138,7 @@ def _upsert(rows: list[Lifetime]) -> None:
         if is_postgres():
             cursor.execute(_STATS_POSTGRES, [list(column) for column in zip(*rows, strict=True)])
         else:
-            adapt = connection.ops.adapt_datetimefield_value
-            flat = [adapt(value) if isinstance(value, datetime) else value for row in rows for value in row]
+            flat = [plain(value) if isinstance(value, datetime) else value for row in rows for value in row]
             cursor.execute(_STATS_SQLITE.format(values=", ".join(["(%s, %s, %s, %s, %s, %s)"] * len(rows))), flat)
 
 

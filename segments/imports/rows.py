@@ -16,7 +16,7 @@ from segments.imports.options import OPEN, PERSON, Options
 from segments.ingest.check import MESSAGES, text_problem
 from segments.ingest.limits import Refused
 from segments.ingest.money import ITEMS
-from segments.ingest.read import LINES
+from segments.ingest.read import LINES, order_key
 from segments.models import ImportJob
 
 NUMBER = re.compile(r"-?(0|[1-9]\d{0,14})(\.\d{1,9})?")
@@ -108,6 +108,7 @@ class RowReader:
             if name in said:
                 properties[name] = said[name]
         call = {"type": "track", "event": ORDER_COMPLETED, **_who(said), "properties": properties}
+        call["messageId"] = order_key(str(properties["order_id"]))
         if self.items and "product_id" in said:
             call[LINES] = [_item(self.items, row) for row in rows[:ITEMS]]
         return call | self._time(said.get("placed_at"), "placed_at")

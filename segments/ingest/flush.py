@@ -13,6 +13,7 @@ from datetime import datetime
 
 from django.db import DataError, IntegrityError, OperationalError, connection, transaction
 
+from common.clock import is_postgres
 from common.faults import faultpoint
 from segments.bulk import given, update
 from segments.facts.append import append_facts
@@ -24,12 +25,12 @@ from segments.ingest.orders import write_orders
 from segments.ingest.rejects import Reject
 from segments.ingest.resolve import Contended, People, Person, names_of
 from segments.ingest.schema import learn
-from segments.merge import Pair, merge_many
+from segments.merge import Pair, merge_many, unknown_only
 from segments.models import Profile
 from segments.portrait import FIELDS, PORTRAIT, Portrait, blank_portrait, to_text
 
 log = logging.getLogger(__name__)
-TRIES = 4
+TRIES = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +76,7 @@ def flush(calls: Sequence[Call], *, source: int, now: datetime) -> Flushed:
     """Store a batch in the caller's transaction. Raises Contended when it must be done again."""
     fresh, known = _without_known(calls, source)
     people, spoken, rejects = _resolve(fresh)
+    _hold(people, spoken)
     changes = _gather(spoken, people)
     drawn = {
         person: changes[person].draw(blank_portrait(changes[person].first_seen))
@@ -127,6 +129,21 @@ def _resolve(calls: Sequence[Call]) -> tuple[People, list[tuple[Call, Person]], 
     return people, spoken, rejects
 
 
+def _hold(people: People, spoken: Sequence[tuple[Call, Person]]) -> None:
+    """Lock everybody who was there before, in the order of ids, and make sure that all is still as it was read.
+
+    Raises Contended when somebody was merged or erased since, or a visitor about to be merged became known.
+    """
+    gone = [holder.id for holder, _ in people.merges]
+    if connection.features.has_select_for_update:
+        ids = {person.root.id for _, person in spoken} | set(gone)
+        rows = Profile.objects.filter(pk__in=ids - {0}).order_by("pk").select_for_update(no_key=True)
+        if any(merged or erased for merged, erased in rows.values_list("merged_into", "erased_at")):
+            raise Contended
+    if gone and unknown_only(gone) != set(gone):
+        raise Contended
+
+
 def _gather(spoken: Sequence[tuple[Call, Person]], people: People) -> dict[Person, Change]:
     """What the batch says of each person, as they turn out at its end."""
     changes: dict[Person, Change] = {}
@@ -140,13 +157,13 @@ def _gather(spoken: Sequence[tuple[Call, Person]], people: People) -> dict[Perso
 
 
 def _change_known(changes: dict[Person, Change]) -> None:
-    """Bring people who were there before up to date: one locking read and one update, of those who differ."""
+    """Bring people who were there before up to date: redraw those of whom anything was said."""
     by_id = {person.id: change for person, change in changes.items()}
     if not by_id:
         return
-    rows = Profile.objects.filter(pk__in=sorted(by_id)).order_by("pk").select_for_update(no_key=True)
+    told = [pk for pk in sorted(by_id) if by_id[pk].says_more()]
     changed = []
-    for values in rows.values("pk", *FIELDS):
+    for values in Profile.objects.filter(pk__in=told).order_by("pk").values("pk", *FIELDS) if told else ():
         pk = values.pop("pk")
         before = Portrait(**{**values, "traits": to_text(values["traits"])})
         after = by_id[pk].draw(before)
@@ -154,6 +171,22 @@ def _change_known(changes: dict[Person, Change]) -> None:
             changed.append((pk, *after))
     if changed:
         update("segments_profile", (("id", "bigint"), *PORTRAIT), changed)
+    _see([(pk, by_id[pk].first_seen, by_id[pk].last_seen) for pk in sorted(by_id.keys() - set(told))])
+
+
+def _see(rows: Sequence[tuple[int, datetime, datetime]]) -> None:
+    """Widen first and last seen of people, given as (id, first, last)."""
+    if not rows:
+        return
+    source, params = given((("id", "bigint"), ("first", "timestamptz"), ("last", "timestamptz")), rows)
+    least, most = ("LEAST", "GREATEST") if is_postgres() else ("MIN", "MAX")
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"UPDATE segments_profile SET first_seen_at = {least}(first_seen_at, given.first),"
+            f" last_seen_at = {most}(last_seen_at, given.last) FROM {source} WHERE segments_profile.id = given.id"
+            " AND (given.first < first_seen_at OR given.last > last_seen_at)",
+            params,
+        )
 
 
 def _fact(call: Call, person: Person, source: int) -> NewFact:

@@ -79,7 +79,8 @@ def write_orders(calls: Sequence[tuple[Call, int]], *, source: int) -> None:
     said = [(call, call.order, person) for call, person in calls if call.order is not None]
     if not said:
         return
-    known = read_states(source, {order.order_id for _, order, _ in said})
+    amended = {order.order_id for _, order, _ in said if order.event != ORDER_COMPLETED}
+    known = read_states(source, amended) if amended else {}
     fresh: dict[str, OrderState] = {}
     touched: dict[str, OrderState] = {}
     for call, order, person in said:

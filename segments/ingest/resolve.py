@@ -12,13 +12,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from django.db.models import Exists, OuterRef, Q
+from django.db import connection
 
 from common.buckets import bucket_of, shard_of
-from segments.bulk import insert
+from segments.bulk import given, insert
 from segments.ingest.call import LINKING, Call
 from segments.ingest.limits import Refused
-from segments.models import Identity
 from segments.portrait import PORTRAIT, Portrait, blank_portrait
 
 USER, ANONYMOUS, EMAIL, PHONE = "user_id", "anonymous_id", "email", "phone"
@@ -82,18 +81,18 @@ class People:
         fresh = [person for person in self.created if person.into is None]
         if fresh:
             blank = blank_portrait(now)
-            rows = [
+            made = [
                 (person.public_id, _shard(person), bucket_of(person.public_id), False, *portraits.get(person, blank))
                 for person in fresh
             ]
-            found = insert("segments_profile", (*PROFILE, *PORTRAIT), rows, returning="id, public_id")
+            found = insert("segments_profile", (*PROFILE, *PORTRAIT), made, returning="id, public_id")
             ids = {_uuid(public_id): pk for pk, public_id in found}
             for person in fresh:
                 person.id = ids[person.public_id]
         names = sorted((name, person.root.id) for name, person in self._attached)
         if names:
-            given = [(kind, value, pk, now) for (kind, value), pk in names]
-            done = insert("segments_identity", IDENTITY, given, conflict="(kind, value) DO NOTHING", returning="id")
+            own = [(kind, value, pk, now) for (kind, value), pk in names]
+            done = insert("segments_identity", IDENTITY, own, conflict="(kind, value) DO NOTHING", returning="id")
             if len(done) < len(names):
                 raise Contended
 
@@ -172,25 +171,28 @@ def names_of(call: Call) -> list[Name]:
 
 def read_names(names: Iterable[Name]) -> dict[Name, Person]:
     """The people who hold these names, in one query; names nobody holds are missing."""
-    kinds: dict[str, set[str]] = {}
-    for kind, value in names:
-        if value:
-            kinds.setdefault(kind, set()).add(value)
-    if not kinds:
+    rows = sorted({name for name in names if name[1]})
+    if not rows:
         return {}
-    wanted = Q()
-    for kind, values in sorted(kinds.items()):
-        wanted |= Q(kind=kind, value__in=sorted(values))
-    users = Identity.objects.filter(profile=OuterRef("profile"), kind=USER)
-    rows = Identity.objects.filter(wanted).annotate(known=Exists(users))
+    source, params = given((("kind", "varchar"), ("value", "varchar")), rows)
+    with connection.cursor() as cursor:
+        cursor.execute(_HOLDERS.format(given=source), params)
+        held = cursor.fetchall()
     people: dict[int, Person] = {}
     found: dict[Name, Person] = {}
-    for kind, value, pk, public_id, shard, known in rows.values_list(
-        "kind", "value", "profile_id", "profile__public_id", "profile__shard", "known"
-    ):
-        person = people.setdefault(pk, Person(pk, public_id, shard, known))
-        found[kind, value] = person
+    for kind, value, pk, public_id, shard, known in held:
+        if pk not in people:
+            people[pk] = Person(pk, _uuid(public_id), shard, bool(known))
+        found[kind, value] = people[pk]
     return found
+
+
+_HOLDERS = (
+    "SELECT i.kind, i.value, i.profile_id, p.public_id, p.shard,"
+    " EXISTS (SELECT 1 FROM segments_identity u WHERE u.profile_id = i.profile_id AND u.kind = 'user_id')"
+    " FROM {given} CROSS JOIN segments_identity i JOIN segments_profile p ON p.id = i.profile_id"
+    " WHERE i.kind = given.kind AND i.value = given.value"
+)
 
 
 def _unproven(call: Call) -> list[Name]:

@@ -57,3 +57,34 @@ def test_overlapping_batches_make_one_person_and_one_fact_each() -> None:
     counts = {(row.profile_id, row.name): row.count for row in EventStats.objects.all()}
     assert sum(counts.values()) == PEOPLE * (3 + WRITERS)
     assert {count for (_, name), count in counts.items() if name == "Viewed"} == {WRITERS}
+
+
+@pytest.mark.postgres
+def test_a_visitor_who_becomes_known_meanwhile_is_not_merged(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Between reading and writing, another process adopts the visitor for another user."""
+    import segments.ingest.flush as room
+
+    source = make_source()
+    visit = {"type": "page", "anonymousId": "shared", "messageId": "v"}
+    bo = {"type": "identify", "userId": "bo", "messageId": "b"}
+    ingest([visit, bo], source=source, now=NOW)
+    real, struck = room._hold, []
+
+    def meanwhile() -> None:
+        mei = {"type": "identify", "userId": "mei", "anonymousId": "shared", "messageId": "m"}
+        ingest([mei], source=source, now=NOW)
+        connection.close()
+
+    def hold(*args: Any) -> None:
+        if not struck:
+            struck.append(1)
+            thread = threading.Thread(target=meanwhile)
+            thread.start()
+            thread.join()
+        real(*args)
+
+    monkeypatch.setattr(room, "_hold", hold)
+    assert ingest([{**bo, "anonymousId": "shared", "messageId": "late"}], source=source, now=NOW)[0].status == "stored"
+    owners = dict(Identity.objects.values_list("value", "profile"))
+    assert owners["shared"] == owners["mei"] != owners["bo"]
+    assert not Profile.objects.exclude(merged_into=None).exists()
