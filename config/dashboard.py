@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 from django.conf import settings
 from django.urls import reverse
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from campaigns import overview as campaigns
 from common import clock
@@ -209,14 +210,23 @@ def _parked() -> list[Trouble]:
         Trouble(
             "bad",
             "local_parking",
-            _("%(n)s people are parked in the journey %(journey)s") % {"n": n, "journey": key},
+            ngettext(
+                "%(n)s person is parked in the journey %(journey)s",
+                "%(n)s people are parked in the journey %(journey)s",
+                n,
+            )
+            % {"n": n, "journey": key},
             f"{reverse('admin:campaigns_enrolment_changelist')}?state__exact=parked",
         )
         for key, n in campaigns.parked_by_journey()[:5]
     ]
     items = Parked.objects.filter(resolved_at=None).count()
     if items:
-        text = _("%(n)s facts or tasks were set aside after repeated failure") % {"n": items}
+        text = ngettext(
+            "%(n)s fact or task was set aside after repeated failure",
+            "%(n)s facts or tasks were set aside after repeated failure",
+            items,
+        ) % {"n": items}
         found.append(Trouble("bad", "report", text, reverse("admin:common_parked_changelist")))
     return found
 
@@ -226,7 +236,11 @@ def _doubtful() -> list[Trouble]:
     doubtful = messages.in_doubt_count()
     if doubtful:
         url = f"{reverse('admin:messaging_delivery_changelist')}?state__exact=in_doubt"
-        text = _("%(n)s messages are in doubt: the provider was called and did not answer") % {"n": doubtful}
+        text = ngettext(
+            "%(n)s message is in doubt: the provider was called and did not answer",
+            "%(n)s messages are in doubt: the provider was called and did not answer",
+            doubtful,
+        ) % {"n": doubtful}
         found.append(Trouble("warn", "help", text, url))
     for segment in people.broken_segments()[:5]:
         text = _("The segment %(segment)s could not be refreshed") % {"segment": segment.title}

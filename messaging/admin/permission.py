@@ -211,7 +211,7 @@ class PauseAdmin(ReadOnly, Page):
             freed = pauses.lift(pause.scope, pause.value, by=str(request.user)[:150], now=now)
             subject = _subject(pause.scope, pause.value)
             audit.record("pause.lift", subject, now=now, actor=request.user, reason=why, detail={"freed": freed})
-        return self.back(request, where, gettext("The pause is lifted; %(n)s messages go on.") % {"n": freed})
+        return self.back(request, where, gettext("The pause is lifted; messages that go on: %(n)s.") % {"n": freed})
 
     @admin.display(description=_("what is paused"))
     def what(self, pause: Pause) -> str:

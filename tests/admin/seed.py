@@ -180,7 +180,7 @@ def _walks(folks: list[Profile], now: datetime, rng: random.Random) -> None:
                 profile=profile,
                 entry_key=f"seed:{n}",
                 state="completed" if ended else "parked" if parked else "active",
-                reason="entered the segment" if not parked else "template welcome has no version",
+                reason="fact:Signed Up" if not parked else "template welcome has no version",
                 ghost=n % 10 == 9,
                 arm="control" if n % 10 == 9 else "treated",
                 node=nodes[n % len(nodes)],

@@ -110,7 +110,7 @@ def test_the_dashboard_shows_what_needs_a_person(shop: Any, login: Any) -> None:
     page = BeautifulSoup(login("root").get("/admin/").content, "html.parser")
     troubles = page.select_one("#troubles").get_text(" ", strip=True)  # type: ignore[union-attr]
     assert "Paused: channel sms, by sender: provider maintenance" in troubles
-    assert "1 people are parked in the journey churn-winback" in troubles
+    assert "1 person is parked in the journey churn-winback" in troubles
     assert "messages are in doubt" in troubles
     assert not page.select(".p-todo a")
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -21,6 +23,9 @@ from tests.admin.walk import pages
 
 def holds(role: str) -> set[str]:
     return User.objects.get(username=role).get_all_permissions()
+
+
+DOCS = Path(__file__).parents[2] / "docs"
 
 
 def ask(url: str, user: User) -> int:
@@ -128,3 +133,9 @@ def test_a_second_sync_writes_nothing(db: None, django_assert_max_num_queries: A
 def _of(role: str) -> set[str]:
     rows = Group.objects.get(name=role).permissions.values_list("content_type__app_label", "codename")
     return {f"{app}.{codename}" for app, codename in rows}
+
+
+@pytest.mark.parametrize("page", ["roles.md", "zh/roles.md"])
+def test_every_role_and_right_has_its_row(page: str) -> None:
+    rows = set(re.findall(r"^\| `([^`]+)` \|", (DOCS / page).read_text(), re.MULTILINE))
+    assert rows == {*ROLES, *RIGHTS}

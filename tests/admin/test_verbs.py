@@ -184,7 +184,7 @@ def test_sending_is_paused_and_lifted_by_name(shop: Any, login: Any) -> None:
     assert held is not None
     Delivery.objects.filter(pk=held.pk).update(state="held", reason="paused:channel:email")
     assert post(login("approver"), "messaging_pause_lift", pause.pk).status_code == 403
-    assert "1 messages go on" in said(post(login("sender"), "messaging_pause_lift", pause.pk, reason="mended"))
+    assert "messages that go on: 1" in said(post(login("sender"), "messaging_pause_lift", pause.pk, reason="mended"))
     pause.refresh_from_db()
     held.refresh_from_db()
     assert (pause.ended_by, held.state) == ("sender", "planned")
