@@ -103,7 +103,7 @@ class Delivery(models.Model):
         UNSUBSCRIBED = 7, _("unsubscribed")
         COMPLAINED = 8, _("complained")
 
-    dedupe_key = models.CharField(max_length=200, unique=True)
+    dedupe_key = models.CharField(max_length=200)
     public_id = models.UUIDField(_("public id"), unique=True, editable=False)
     body_digest = models.CharField(max_length=64, blank=True)
     klass = models.CharField(_("class"), max_length=13, choices=MessageClass)
@@ -111,7 +111,7 @@ class Delivery(models.Model):
     topic = models.CharField(_("topic"), max_length=80, blank=True)
     profile = models.ForeignKey(Profile, models.CASCADE, db_index=False, related_name="deliveries")
     address = models.ForeignKey(Address, models.SET_NULL, null=True, related_name="deliveries")
-    version = models.ForeignKey(TemplateVersion, models.PROTECT, related_name="+")
+    version = models.ForeignKey(TemplateVersion, models.PROTECT, db_index=False, related_name="+")
     account = models.ForeignKey(Account, models.PROTECT, null=True, db_index=False, related_name="+")
     campaign = models.CharField(_("campaign"), max_length=80, blank=True)
     journey = models.CharField(_("journey"), max_length=80, blank=True)
@@ -162,6 +162,7 @@ class Delivery(models.Model):
             models.Index(fields=["enrolment"], name="delivery_enrolment", condition=Q(enrolment__isnull=False)),
         ]
         constraints = [
+            models.UniqueConstraint(fields=["dedupe_key"], name="delivery_once"),
             in_choices(
                 "delivery_state",
                 "state",
