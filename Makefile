@@ -10,7 +10,7 @@ VENV := .venv
 PY := $(VENV)/bin/python
 INSTALL := $(PY) -m pip install -qq --disable-pip-version-check --no-input --require-hashes -r
 MANAGE := $(PY) manage.py
-PYTEST := $(PY) -m pytest -q -n $(WORKERS)
+PYTEST := $(PY) -m pytest -q $(if $(filter 1,$(WORKERS)),,-n $(WORKERS))
 # Translations are compiled here, without gettext's tools: .mo files are not committed.
 PO := $(shell find . \( -path ./.venv -o -path ./var -o -name node_modules \) -prune -o -name '*.po' -print)
 MO := $(PO:.po=.mo)
