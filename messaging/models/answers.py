@@ -94,9 +94,7 @@ class Receipt(models.Model):
         verbose_name_plural = _("receipts")
         constraints = [models.UniqueConstraint(fields=["provider", "natural_key"], name="receipt_once")]
         indexes = [
-            models.Index(
-                fields=["received_at"], name="receipt_unmatched", condition=models.Q(matched_at__isnull=True)
-            ),
+            models.Index(fields=["received_at"], name="receipt_unmatched", condition=models.Q(matched_at__isnull=True)),
         ]
 
     def __str__(self) -> str:
