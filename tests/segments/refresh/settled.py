@@ -11,7 +11,7 @@ from segments.facts.position import horizon
 from segments.models import Event
 
 
-def settle_log(seconds: float = 60) -> None:
+def settle_log(seconds: float = 200) -> None:
     """Return once every fact lies at or below the horizon."""
     if connection.vendor != "postgresql":
         return
