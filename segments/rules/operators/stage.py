@@ -16,8 +16,8 @@ from segments.models.known import Stage as Stages
 from segments.rules.operators import At, Operator, Reads, operators
 
 NAMES = {
-    "prospect": ("prospect", "潜客"), "newcomer": ("newcomer", "新客"), "growing": ("growing", "成长"),
-    "mature": ("mature", "成熟"), "at_risk": ("at risk", "流失预警"), "lapsed": ("lapsed", "已流失"),
+    "prospect": ("prospect", "潜在"), "newcomer": ("newcomer", "引入"), "growing": ("growing", "成长"),
+    "mature": ("mature", "成熟"), "at_risk": ("at risk", "休眠预警"), "lapsed": ("lapsed", "流失"),
 }  # fmt: skip
 
 
@@ -59,8 +59,8 @@ class Stage(Operator[StageParams]):
             chinese = "或".join(NAMES[stage][1] for stage in params.stages)
             parts.append(say(f"is {english}", f"处于{chinese}阶段", language))
         if params.won_back is not None:
-            yes = say("was won back lately", "近期被挽回", language)
-            parts.append(yes if params.won_back else say("was not won back lately", "近期未被挽回", language))
+            yes = say("was won back lately", "近期被召回", language)
+            parts.append(yes if params.won_back else say("was not won back lately", "近期未被召回", language))
         return say(" and ", "且", language).join(parts) or say("is at any stage", "处于任意阶段", language)
 
     def blank(self, params: StageParams) -> bool | None:
