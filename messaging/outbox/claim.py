@@ -31,8 +31,9 @@ class Claim:
 
 def claim_due(account: Account, *, speed: float, now: datetime) -> Claim | None:
     """Claim what is due for an account in one short transaction; None when nothing is. `speed` is the
-    messages a second this worker managed lately."""
-    want = max(FEWEST, min(MOST, int((account.rate or speed) * SECONDS)))
+    messages a second this worker managed lately; never more than fits a third of the lease."""
+    span = min(SECONDS, lease_length().total_seconds() / 3)
+    want = max(FEWEST, min(MOST, int((account.rate or speed) * span)))
     claim = retrying(lambda: _claim(account, want, now))
     if claim is not None:
         faultpoint("after_claim")

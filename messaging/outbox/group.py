@@ -17,10 +17,9 @@ from uuid import UUID
 from django.db import transaction
 
 from common.faults import faultpoint
-from messaging.models import Account, Delivery
+from messaging.models import Account
 from messaging.outbox import ledger
 from messaging.outbox.judge import judge_rows
-from messaging.outbox.ledger import DatabaseNow, lease_length
 from messaging.outbox.parcels import Parcel
 from messaging.outbox.settle import Batch, count_states, settle, tell_failures, write
 from messaging.retry import retrying
@@ -42,19 +41,17 @@ def mark_group(
     account: Account,
     token: UUID,
     previous: Batch | None,
-    renew: Sequence[int],
     now: datetime,
 ) -> Marked:
     """Judge and mark a group, and settle the one before, in one durable transaction.
 
-    `renew` are claimed rows whose lease is to be drawn out with it. If the transaction fails for good, the
-    group before is settled alone and the error goes on.
+    If the transaction fails for good, the group before is settled alone and the error goes on.
     """
 
     def work() -> Marked:
         with transaction.atomic():
             ledger.durable()
-            return _mark(parcels, account, token, previous, renew, now)
+            return _mark(parcels, account, token, previous, now)
 
     try:
         marked = retrying(work)
@@ -72,7 +69,6 @@ def _mark(
     account: Account,
     token: UUID,
     previous: Batch | None,
-    renew: Sequence[int],
     now: datetime,
 ) -> Marked:
     ledger.lock("segments_profile", [parcel.profile for parcel in parcels])
@@ -85,10 +81,6 @@ def _mark(
     ledger.change(judged.changes, was="claimed", token=token)
     tell_failures(judged.changes, judged.rows, now=now)
     numbers = ledger.mark(list(rows), token=token, account=account.pk, now=now)
-    if renew:
-        Delivery.objects.filter(pk__in=list(renew), lease_token=token, state="claimed").update(
-            lease_until=DatabaseNow(lease_length())
-        )
     for state, number in count_states(judged.changes).items():
         counted[state] = counted.get(state, 0) + number
     return Marked(Batch(account, token, {pk: rows[pk] for pk in numbers}, numbers), time.monotonic(), counted)

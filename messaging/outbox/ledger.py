@@ -17,6 +17,7 @@ from django.db.models.expressions import Func
 from django.db.models.sql.compiler import SQLCompiler
 
 from common.clock import database_now, is_postgres
+from messaging.models import Delivery
 
 
 def lease_length() -> timedelta:
@@ -133,6 +134,13 @@ def mark(ids: Sequence[int], *, token: UUID, account: int, now: datetime) -> dic
             [(pk, n, account, token.hex, times[2]) for pk, n in sorted(numbers.items())],
         )
         return numbers
+
+
+def renew(ids: Sequence[int], *, token: UUID) -> None:
+    """Draw out the lease of rows that are still claimed under our token."""
+    if ids:
+        ours = Delivery.objects.filter(pk__in=list(ids), lease_token=token, state="claimed")
+        ours.update(lease_until=DatabaseNow(lease_length()))
 
 
 @dataclass(frozen=True, slots=True)

@@ -112,8 +112,11 @@ def _plain(value: Any) -> Any:
     return value.isoformat() if hasattr(value, "isoformat") else str(value)
 
 
-def render_all(parcels: Sequence[Parcel], *, render: Render, account: Account, now: datetime) -> list[Change]:
-    """Fill in `outgoing`; returns the changes of those that cannot be rendered. Ghosts are not rendered."""
+def render_all(
+    parcels: Sequence[Parcel], *, render: Render, account: Account, now: datetime, keep: Callable[[], None]
+) -> list[Change]:
+    """Fill in `outgoing`; returns the changes of those that cannot be rendered. Ghosts are not rendered. `keep` is
+    called between requests, to keep the lease alive."""
     failed: list[Change] = []
     real = [parcel for parcel in parcels if not parcel.ghost]
     for start in range(0, len(real), CHUNK):
@@ -122,6 +125,7 @@ def render_all(parcels: Sequence[Parcel], *, render: Render, account: Account, n
             change = _take(parcel, page, account, now)
             if change is not None:
                 failed.append(change)
+        keep()
     return failed
 
 

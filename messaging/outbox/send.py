@@ -29,7 +29,9 @@ log = logging.getLogger(__name__)
 FRESH = 2.0  # seconds between the marker's commit and a message's first byte
 FIRST_SPEED = 100.0  # messages a second, before we know better
 ERRORS = frozenset({Outcome.TRANSIENT, Outcome.UNKNOWN})
-_speeds: dict[int, float] = {}  # messages a second, per account, as this process saw them
+# messages a second, per account, as this process saw them: once marked, and over whole claims
+_speeds: dict[int, float] = {}
+_paces: dict[int, float] = {}
 
 
 @dataclass
@@ -54,7 +56,7 @@ def send_due(
     while busy and time.monotonic() < ends:
         still = []
         for account in busy:
-            claim = claim_due(account, speed=_speeds.get(account.pk, FIRST_SPEED), now=now_fn())
+            claim = claim_due(account, speed=_paces.get(account.pk, FIRST_SPEED), now=now_fn())
             if claim is None:
                 continue
             report.claimed += len(claim.ids)
@@ -84,6 +86,7 @@ class _Run:
 
     def send(self) -> None:
         left: Sequence[int] = self.claim.ids
+        began = time.monotonic()
         try:
             parcels = self._prepare()
             left = [parcel.id for parcel in parcels]
@@ -96,6 +99,7 @@ class _Run:
             accounts.note_errors(self.account, 1, self.now_fn(), connecting=True, fatal=error.permanent)
         finally:
             self._release(left)
+            learn(_paces, self.account.pk, len(self.claim.ids) - len(left), time.monotonic() - began)
             accounts.give_back(self.account, len(self.claim.ids) - self.handed)
 
     def _prepare(self) -> list[Parcel]:
@@ -103,7 +107,10 @@ class _Run:
         now, token = self.now_fn(), self.claim.token
         judged = judge_rows(self.claim.ids, token=token, account=self.account, now=now, final=False)
         parcels = read_parcels(judged.passed)
-        failed = render_all(parcels, render=self.render, account=self.account, now=now)
+        self._keep(self.claim.ids)
+        failed = render_all(
+            parcels, render=self.render, account=self.account, now=now, keep=lambda: self._keep(self.claim.ids)
+        )
         lost = {one.id for one in failed}
         self._write([*judged.changes, *failed], judged.rows, now)
         return [parcel for parcel in parcels if parcel.id not in lost]
@@ -138,9 +145,8 @@ class _Run:
         self, group: list[Parcel], waiting: Iterable[Parcel], connection: Connection, previous: Batch | None
     ) -> Batch:
         now = self.now_fn()
-        marked = mark_group(
-            group, account=self.account, token=self.claim.token, previous=previous, renew=self._renew(waiting), now=now
-        )
+        self._keep([parcel.id for parcel in (*group, *waiting)])
+        marked = mark_group(group, account=self.account, token=self.claim.token, previous=previous, now=now)
         self.report.add(marked.counted)
         by_ref = {parcel.id: parcel.outgoing for parcel in group}
         hand_over(marked.batch, by_ref, connection, committed=marked.at, now=now)
@@ -165,19 +171,19 @@ class _Run:
         return max(1, min(channel.group, int(speed * FRESH * 0.8)))
 
     def _must_stop(self) -> bool:
-        return self._open_until() is not None or time.monotonic() >= self.ends
+        """The account's breaker opened, or time is up; a claim sends one group at least, lest it was in vain."""
+        return self._open_until() is not None or (self.handed > 0 and time.monotonic() >= self.ends)
 
     def _open_until(self) -> datetime | None:
         """Until when the account's breaker is open; None when it is closed, or this is its probe."""
         until = self.account.open_until
         return until if until is not None and until > self.now_fn() else None
 
-    def _renew(self, waiting: Iterable[Parcel]) -> list[int]:
-        """The claimed rows behind, when a third of their lease is gone."""
-        if time.monotonic() - self.leased < lease_length().total_seconds() / 3:
-            return []
-        self.leased = time.monotonic()
-        return [parcel.id for parcel in waiting]
+    def _keep(self, ids: Sequence[int]) -> None:
+        """Draw out the lease of the claimed rows when a third of it is gone."""
+        if time.monotonic() - self.leased > lease_length().total_seconds() / 3:
+            self.leased = time.monotonic()
+            retrying(lambda: ledger.renew(ids, token=self.claim.token))
 
     def _release(self, ids: Sequence[int]) -> None:
         """Give back what was claimed and not begun: held while the account is, else planned again."""
@@ -222,10 +228,16 @@ def hand_over(
         batch.answers[pk] = given
         if given.outcome is not Outcome.NOT_BEGUN:
             errors = errors + 1 if given.outcome in ERRORS else 0
-    spent = max(time.monotonic() - began, 1e-6)
+    spent = time.monotonic() - began
     begun = sum(given.outcome is not Outcome.NOT_BEGUN for given in batch.answers.values())
-    if begun:
-        _speeds[batch.account.pk] = 0.7 * _speeds.get(batch.account.pk, begun / spent) + 0.3 * begun / spent
+    learn(_speeds, batch.account.pk, begun, spent)
+
+
+def learn(speeds: dict[int, float], account: int, count: int, seconds: float) -> None:
+    """Mix what was just seen into what is remembered."""
+    if count:
+        speed = count / max(seconds, 1e-6)
+        speeds[account] = 0.7 * speeds.get(account, speed) + 0.3 * speed
 
 
 def _dated(message: Outgoing | None, now: datetime) -> Outgoing:

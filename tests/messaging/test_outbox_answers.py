@@ -15,6 +15,7 @@ from django.test.utils import CaptureQueriesContext
 
 from common.clock import now as clock_now
 from messaging.channels import _smtp
+from messaging.gates import in_order
 from messaging.models import Account, Address, Attempt, Delivery, Suppression
 from messaging.outbox import ledger
 from messaging.outbox import send as sending
@@ -348,6 +349,42 @@ def test_a_message_that_kills_its_workers_takes_nobody_along(now: datetime, sink
 
     send_due(worker="test", now_fn=lambda: now, render=render)
     assert claimed == [1] * 5
+
+
+def test_a_slow_renderer_keeps_the_lease(now: datetime, sink: Witness, settings: Any) -> None:
+    settings.OUTBOX_LEASE_SECONDS = 1
+    make_account(port=sink.port, rate=1000, burst=1000)
+    queue_to(make_crowd(300, now=now), make_version(now=now), now=now)
+
+    def render(jobs: Sequence[RenderJob]) -> list[Rendered | RenderError]:
+        time.sleep(0.5)
+        return render_plainly(jobs)
+
+    report = send_due(worker="test", now_fn=lambda: now, render=render)
+    assert (report.claimed, report.states) == (300, {"accepted": 300})
+    assert len(sink.mails()) == 300
+
+
+def test_a_claim_whose_time_is_up_still_sends_a_group(now: datetime, sink: Witness) -> None:
+    """Preparing may take longer than the time that is given; a claim in vain would be prepared for ever."""
+    make_account(port=sink.port)
+    queue_to(make_crowd(60, now=now), make_version(now=now), now=now)
+
+    def render(jobs: Sequence[RenderJob]) -> list[Rendered | RenderError]:
+        time.sleep(0.6)
+        return render_plainly(jobs)
+
+    report = send_due(worker="test", now_fn=lambda: now, render=render, seconds=0.5)
+    assert 1 <= report.states["accepted"] <= 20
+    assert report.states["accepted"] + report.states["planned"] == report.claimed
+
+
+@pytest.mark.postgres
+def test_the_gates_ask_through_the_address_even_without_statistics(now: datetime) -> None:
+    columns = {name: made for gate in in_order() for name, made in gate.columns(now).items()}
+    plan = Delivery.objects.filter(pk__in=[1, 2, 3]).annotate(**columns).explain()
+    assert "messaging_delivery_address" in plan
+    assert "delivery_journey" not in plan, "that is every message of the journey"
 
 
 def test_who_lost_the_lease_marks_and_moves_nothing(now: datetime) -> None:

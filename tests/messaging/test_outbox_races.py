@@ -69,7 +69,7 @@ def test_after_an_unsubscribe_has_returned_no_marker_is_committed(cluster: Clust
 @pytest.mark.timeout(240)
 def test_two_senders_never_pass_one_cap(cluster: Cluster) -> None:
     """Each claims one message of every person, in the same order, and both dawdle between the locks and the look."""
-    now = open_account(cluster, rate=20, burst=200)  # a claim is five seconds' worth: one of the two hundreds
+    now = open_account(cluster, rate=100, burst=200)  # a claim is a third of the lease: one of the two hundreds
     people = make_crowd(100, now=now)
     for number in range(2):
         queue_to(people, make_version(f"v{number}", now=now), now=now)
