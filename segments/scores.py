@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
 from zoneinfo import ZoneInfo
 
 from django.conf import settings
@@ -16,13 +15,13 @@ from common.buckets import SHARDS
 from common.periods import local_date, start_of_day, zone
 from common.semijoin import among
 from segments.facts import names
-from segments.facts.append import append_facts, engine_source
-from segments.facts.fact import Fact, NewFact
+from segments.facts.fact import Fact
 from segments.facts.read import process_shard
 from segments.lifecycle import Standing, settle
-from segments.models import Cursor, Event, Order, Profile, RfmEdges, Scores, StageChange
+from segments.models import Cursor, Order, Profile, RfmEdges, Scores
 from segments.models.known import Stage
 from segments.rfm import Edges, Scored, compute_edges, latest_edges, next_day, score_person
+from segments.score_moves import FIELDS, Move, Reason, Row, tell_moves, write_moves
 
 READER = "scores"
 PASS = "scores:everyone"
@@ -31,13 +30,7 @@ BATCH = 500
 ROUNDS = 40
 SMALL = 1000
 READ = names.ORDER_FACTS | {names.IDENTIFY, names.MERGED, names.CORRECTED}
-FIELDS = (
-    "r", "f", "m", "cell", "octant", "orders", "spent", "first_order_at", "last_order_at", "orders_ever", "spent_ever",
-    "gap_days", "stage", "stage_since", "stage_next", "stage_next_since", "won_back_until", "next_change_at",
-)  # fmt: skip
-RFM = ("r", "f", "m", "cell", "octant")
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-Row = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -46,28 +39,6 @@ class Bought:
 
     at: datetime
     net: int
-
-
-@dataclass(frozen=True)
-class Reason:
-    """Why people are scored now: ids with new facts, and whether any of those may trigger; how deep the chain is."""
-
-    live: Mapping[int, bool] = field(default_factory=dict)
-    depth: Mapping[int, int] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Move:
-    """One person's row as it was (None: never scored) and as it is now; `why` is the sentence for the stage."""
-
-    profile: int
-    shard: int
-    old: Row | None
-    row: Row
-    why: str
-
-    def was(self, name: str) -> Any:
-        return self.old[name] if self.old else "" if name in ("cell", "octant", "stage") else None
 
 
 def score_changed(now: datetime) -> dict[str, int]:
@@ -139,8 +110,8 @@ def _score_batch(ids: Sequence[int], *, now: datetime, edges: Edges, reason: Rea
         if row != old:
             moves.append(Move(pk, shard, old, row, why))
     if moves:
-        _write(moves, now=now, edges=edges)
-        _tell(moves, now=now, reason=reason)
+        write_moves(moves, now=now, edges=edges.pk)
+        tell_moves(moves, now=now, reason=reason)
     return len(moves)
 
 
@@ -207,61 +178,6 @@ def _orders(ids: Sequence[int], now: datetime) -> dict[int, list[Bought]]:
     ):
         found[pk].append(Bought(at, net or 0))
     return found
-
-
-def _write(moves: Sequence[Move], *, now: datetime, edges: Edges) -> None:
-    rows = [Scores(profile_id=move.profile, edges_id=edges.pk, computed_at=now, **move.row) for move in moves]
-    Scores.objects.bulk_create(
-        rows, update_conflicts=True, unique_fields=["profile"], update_fields=[*FIELDS, "edges", "computed_at"]
-    )
-
-
-def _tell(moves: Sequence[Move], *, now: datetime, reason: Reason) -> None:
-    """History rows and facts for those whose stage or scores moved; what history alone brought about may trigger
-    nothing, so a person first met is told of only if a live order is known."""
-    fresh = _with_live_orders([move.profile for move in moves if move.old is None])
-    source, facts = engine_source(), []
-
-    def tell(move: Move, name: str, key: str, said: Row) -> None:
-        live = move.profile in fresh if move.old is None else reason.live.get(move.profile, True)
-        depth = reason.depth.get(move.profile, 0)
-        facts.append(
-            NewFact(move.profile, move.shard, name, now, key, source, kind="system", properties=said, live=live,
-                    depth=depth)
-        )  # fmt: skip
-
-    for move, change in _stage_changes(moves, now=now):
-        said = {"before": change.before, "after": change.after, "reason": change.reason}
-        tell(move, names.STAGE_CHANGED, f"stage:{change.pk}", said)
-    for move in moves:
-        row = move.row
-        if any(row[name] != move.was(name) for name in RFM):
-            key = f"rfm:{move.profile}:{now.isoformat()}:{row['octant']}:{row['r']}{row['f']}{row['m']}"
-            tell(move, names.RFM_CHANGED, key, {"before": move.was("cell"), "after": row["cell"]})
-        until = move.was("won_back_until")
-        if until and not row["won_back_until"] and row["stage"] == move.was("stage"):
-            tell(move, names.STAGE_CHANGED, f"won back:{move.profile}:{until.isoformat()}", {"won_back": False})
-    append_facts(facts, now=now)
-
-
-def _stage_changes(moves: Sequence[Move], *, now: datetime) -> list[tuple[Move, StageChange]]:
-    """The history rows; becoming a prospect at first sight is no change."""
-    moved = [move for move in moves if move.row["stage"] != (move.was("stage") or Stage.PROSPECT.value)]
-    rows = [
-        StageChange(
-            profile_id=move.profile, at=now, before=move.was("stage"), after=move.row["stage"], reason=move.why[:200]
-        )
-        for move in moved
-    ]
-    return list(zip(moved, StageChange.objects.bulk_create(rows), strict=True))
-
-
-def _with_live_orders(ids: Collection[int]) -> set[int]:
-    """Those of the ids with at least one order fact that may trigger."""
-    if not ids:
-        return set()
-    rows = Event.objects.filter(among("profile_id", ids), name__in=sorted(names.ORDER_FACTS), live=True).order_by()
-    return set(rows.values_list("profile_id", flat=True).distinct())
 
 
 def _next_of_everyone(edges: Edges, now: datetime) -> int | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
-from segments.refresh.run import Refreshed, cancel_run, change_rule, refresh_due, refresh_segment
+from segments.refresh.run import cancel_run, change_rule, refresh_due, refresh_segment
+from segments.refresh.task import Refreshed
 
 __all__ = ["Refreshed", "cancel_run", "change_rule", "refresh_due", "refresh_segment"]

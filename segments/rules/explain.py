@@ -54,7 +54,7 @@ def sentence(rule: Rule, language: str) -> str:
     if not rule.parts:
         return say("everyone", "所有人", language)
     parts = [_bracketed(part, language) if len(rule.parts) > 1 else sentence(part, language) for part in rule.parts]
-    word = say(" or ", "，或 ", language) if isinstance(rule, AnyOf) else say(" and ", "，且 ", language)
+    word = say(" or ", "，或", language) if isinstance(rule, AnyOf) else say(" and ", "，且", language)
     return word.join(parts)
 
 

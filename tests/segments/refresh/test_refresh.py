@@ -11,7 +11,7 @@ from django.db import connection
 
 from common.params import Invalid
 from segments.models import Event, Membership, Profile, Segment, SegmentRun
-from segments.refresh import Refreshed, cancel_run, change_rule, refresh_due, refresh_segment, run
+from segments.refresh import Refreshed, cancel_run, change_rule, everyone, refresh_due, refresh_segment, task
 from tests.people import NOW, make_fact, make_order, make_profile
 from tests.segments.refresh.settled import settle_log
 
@@ -155,8 +155,8 @@ def test_a_daily_question_is_asked_of_everyone_after_local_midnight(settings: An
 def test_a_big_build_is_written_in_batches_and_can_be_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
     people = [make_profile(email=f"p{i}@example.com") for i in range(7)]
     segment = make_segment("all", {"all": []})
-    monkeypatch.setattr(run, "SLICE", 3)
-    wrote, real = [], run.enter
+    monkeypatch.setattr(everyone, "SLICE", 3)
+    wrote, real = [], task.enter
 
     def enter(*args: Any, **given: Any) -> list[int]:
         wrote.append(len(args[1]))
@@ -165,7 +165,7 @@ def test_a_big_build_is_written_in_batches_and_can_be_stopped(monkeypatch: pytes
             cancel_run(SegmentRun.objects.get(segment=segment))
         return real(*args, **given)
 
-    monkeypatch.setattr(run, "enter", enter)
+    monkeypatch.setattr(task, "enter", enter)
     assert refresh()[0].mode == "cancelled"
     segment.refresh_from_db()
     assert (segment.state, segment.built_number, len(members("all"))) == ("paused", 0, 6)
@@ -178,9 +178,11 @@ def test_a_big_build_is_written_in_batches_and_can_be_stopped(monkeypatch: pytes
 def test_a_lost_worker_is_noticed_and_the_build_begun_again() -> None:
     mei = make_profile(email="mei@example.com")
     segment = make_segment("all", {"all": []})
-    lost = SegmentRun.objects.create(segment=segment, mode="build", as_of=NOW, started_at=run.database_now())
+    lost = SegmentRun.objects.create(segment=segment, mode="build", as_of=NOW, started_at=everyone.database_now())
     assert refresh()[0].mode == "busy"
-    SegmentRun.objects.filter(pk=lost.pk).update(started_at=run.database_now() - run.LOST - timedelta(seconds=1))
+    SegmentRun.objects.filter(pk=lost.pk).update(
+        started_at=everyone.database_now() - everyone.LOST - timedelta(seconds=1)
+    )
     assert refresh()[0].mode == "build"
     lost.refresh_from_db()
     assert (lost.state, lost.error, members("all")) == ("failed", "the worker stopped", {mei.pk})
