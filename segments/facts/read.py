@@ -36,11 +36,13 @@ class FactPage:
 
 def after(position: Position, upto: Position) -> QuerySet[Event]:
     """Facts in (position, upto], unordered; combine with a shard, names or profiles."""
+    if upto.tx == 0:  # SQLite: the id is the order, and said so plainly it is found by index
+        return Event.objects.filter(tx=0, id__gt=position.id, id__lte=upto.id)
     table = connection.ops.quote_name(Event._meta.db_table)
-    rows = Event.objects.filter(tx__lte=upto.tx)
-    rows = rows.filter(id__lte=upto.id) if upto.tx == 0 else rows
-    return rows.alias(later=RawSQL(f"({table}.tx, {table}.id) > (%s, %s)", (position.tx, position.id))).filter(
-        later=True
+    return (
+        Event.objects.filter(tx__lte=upto.tx)
+        .alias(later=RawSQL(f"({table}.tx, {table}.id) > (%s, %s)", (position.tx, position.id)))
+        .filter(later=True)
     )
 
 
