@@ -27,6 +27,7 @@ from segments.rules.tree import Rule
 ALWAYS = frozenset({MERGED, ERASED, CORRECTED})
 SHARE = 0.05
 FEW = 1000
+BACKLOG = 200_000
 ANY = "*"
 
 
@@ -59,7 +60,9 @@ def most_candidates() -> int:
 
 
 def find_candidates(rule: Rule, since: Since, *, most: int) -> set[int] | None:
-    """Ids of all who may have changed sides; None when they are more than `most`."""
+    """Ids of all who may have changed sides; None when they are more than `most`, or the facts to read too many."""
+    if _log(since)[: BACKLOG + 1].count() > BACKLOG:
+        return None
     found: set[int] = set()
     for rows in (changed(names_read(rule), since), *crossing(reads_of(rule), since)):
         found.update(rows.values_list("profile_id", flat=True).distinct()[: most + 1])
@@ -70,7 +73,11 @@ def find_candidates(rule: Rule, since: Since, *, most: int) -> set[int] | None:
 
 def changed(names: frozenset[str], since: Since) -> QuerySet[Event]:
     """New facts of these names."""
-    return after(since.cursor, since.upto).filter(_named(names), shard__in=range(SHARDS)).order_by()
+    return _log(since).filter(_named(names))
+
+
+def _log(since: Since) -> QuerySet[Event]:
+    return after(since.cursor, since.upto).filter(shard__in=range(SHARDS)).order_by()
 
 
 def _named(names: frozenset[str]) -> Q:
