@@ -330,6 +330,7 @@ def test_statements_do_not_grow_with_the_page(django_assert_max_num_queries) -> 
     from campaigns.plans import watch
     from campaigns.react import react
     from segments.facts.read import read_facts
+    from tests.segments.refresh.settled import settle_log
 
     live(flow(FOR_ORDER, exits=[{"fact": "Left"}]))
     counts = []
@@ -342,6 +343,7 @@ def test_statements_do_not_grow_with_the_page(django_assert_max_num_queries) -> 
         for one in people:
             make_fact(one, "Left" if one.pk % 2 else ORDER)
         seen = watch()
+        settle_log()
         with transaction.atomic(), django_assert_max_num_queries(20) as counted:
             page = read_facts(f"test{size}", 3, names={"Left", ORDER})
             assert page is not None

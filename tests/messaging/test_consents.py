@@ -11,6 +11,7 @@ from segments.facts.append import append_facts
 from segments.facts.fact import NewFact
 from segments.models import Profile
 from tests.people import NOW, make_profile, make_source
+from tests.segments.refresh.settled import settle_log
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -20,6 +21,7 @@ def says(person: Profile, name: str, key: str, **properties: object) -> None:
         append_facts(
             [NewFact(person.pk, person.shard, name, NOW, key, make_source("web").pk, properties=properties)], now=NOW
         )
+    settle_log()
     read_consents(NOW)
 
 

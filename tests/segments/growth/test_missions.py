@@ -12,6 +12,7 @@ from segments.facts.fact import NewFact
 from segments.growth.ledger import balance
 from segments.growth.missions import count_shard
 from segments.models import Award, Badge, Event, Mission, MissionProgress, Profile, Source
+from tests.segments.refresh.settled import settle_log
 
 NOW = datetime(2026, 3, 2, 12, tzinfo=UTC)
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -25,6 +26,7 @@ def happens(person: Profile, key: str, at: datetime = NOW, **given: object) -> N
     source, _ = Source.objects.get_or_create(key="web", defaults={"name": "Web", "kind": "http"})
     with transaction.atomic():
         append_facts([NewFact(person.pk, 2, "Reviewed", at, key, source.pk, **given)], now=at)  # type: ignore[arg-type]
+    settle_log()
 
 
 def a_mission(**given: object) -> Mission:
