@@ -61,6 +61,7 @@ def test_incremental_equals_full(rng: random.Random, prove: bool, settings: Any)
 
 def test_above_the_limit_everyone_is_looked_at(rng: random.Random, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(candidates, "FEW", 2)
+    monkeypatch.setattr(candidates, "SHARE", 0)
     store([random_person(rng) for _ in range(20)])
     Segment.objects.create(key="a", name="a", rule={"op": "event_count", "params": {"event": "Viewed", "days": 3}})
     refresh_due(BASE)
