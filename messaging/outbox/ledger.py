@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -67,35 +67,48 @@ _SET = (
     " ghost = (d.ghost OR {v}ghost), claims = d.claims + {v}claims, reached = {greatest}(d.reached, {v}reached),"
     " lease_token = NULL, lease_until = NULL"
 )
-_CHANGE_POSTGRES = (
+_UNNEST = (
     f"UPDATE messaging_delivery d SET {_SET.format(v='v.', greatest='GREATEST')} FROM unnest("
     + ", ".join(f"%s::{kind}[]" for _, kind in _FIELDS)
     + f") AS v({', '.join(name for name, _ in _FIELDS)})"
     " WHERE d.id = v.id AND d.lease_token = %s AND d.state = %s RETURNING d.id"
 )
-_CHANGE_SQLITE = (
-    "UPDATE messaging_delivery AS d SET "
-    + _SET.format(v=":", greatest="MAX")
-    + " WHERE d.id = :id AND d.lease_token = :token AND d.state = :was RETURNING id"
+_ALIKE = (
+    "UPDATE messaging_delivery AS d SET {set} WHERE d.lease_token = %s AND d.state = %s AND d.id {among} RETURNING id"
 )
+_HOLES = re.compile(r":([a-z_]+)")
+_ORDER = _HOLES.findall(_SET.format(v=":", greatest=""))
+_KINDS = dict(_FIELDS)
+_SET_POSTGRES = _HOLES.sub(lambda hole: f"%s::{_KINDS[hole[1]]}", _SET.format(v=":", greatest="GREATEST"))
+_SET_SQLITE = _HOLES.sub("%s", _SET.format(v=":", greatest="MAX"))
+FEW = 4  # kinds of change that are written one statement each; more go as arrays
 
 
 def change(changes: Sequence[Change], *, was: str, token: UUID) -> set[int]:
     """Move leased rows out of state `was`, ending their lease; returns the ids that were still ours."""
-    if not changes:
-        return set()
-    ordered = sorted(changes, key=lambda one: one.id)
+    alike: dict[Change, list[int]] = {}
+    for one in changes:
+        alike.setdefault(replace(one, id=0), []).append(one.id)
     with connection.cursor() as cursor:
-        if is_postgres():
+        if is_postgres() and len(alike) > FEW:
+            ordered = sorted(changes, key=lambda one: one.id)
             columns: list[Any] = [[getattr(one, name) for one in ordered] for name, _ in _FIELDS]
-            cursor.execute(_CHANGE_POSTGRES, [*columns, token, was])
+            cursor.execute(_UNNEST, [*columns, token, was])
             return {row[0] for row in cursor.fetchall()}
         won: set[int] = set()
-        for one in ordered:
-            values = {name: sqlite_value(getattr(one, name)) for name, _ in _FIELDS}
-            cursor.execute(*_positional(_CHANGE_SQLITE, values | {"token": token.hex, "was": was}))
+        for kind, ids in alike.items():
+            cursor.execute(*_change_alike(kind, sorted(ids), was, token))
             won.update(row[0] for row in cursor.fetchall())
         return won
+
+
+def _change_alike(kind: Change, ids: list[int], was: str, token: UUID) -> tuple[str, list[Any]]:
+    """The statement that makes the same change to many rows."""
+    values = [getattr(kind, name) for name in _ORDER]
+    if is_postgres():
+        return _ALIKE.format(set=_SET_POSTGRES, among="= ANY(%s::bigint[])"), [*values, token, was, ids]
+    among = f"IN ({', '.join(['%s'] * len(ids))})"
+    return _ALIKE.format(set=_SET_SQLITE, among=among), [*map(sqlite_value, values), token.hex, was, *ids]
 
 
 _MARK_SET = "state = 'attempting', reason = '', attempts = attempts + 1, claims = 0, sent_at = %s, lease_until = "
@@ -154,12 +167,10 @@ class Answered:
     provider_ref: str
 
 
-_ANSWER = " outcome = {v}outcome, code = {v}code, provider_ref = {v}provider_ref, answered_at = "
 _ANSWER_POSTGRES = (
-    f"UPDATE messaging_attempt a SET {_ANSWER.format(v='v.')} %s FROM"
-    " unnest(%s::bigint[], %s::smallint[], %s::text[], %s::text[], %s::text[])"
-    " AS v(delivery_id, n, outcome, code, provider_ref)"
-    " WHERE a.delivery_id = v.delivery_id AND a.n = v.n AND a.lease_token = %s"
+    "UPDATE messaging_attempt a SET outcome = %s, code = %s, answered_at = %s, provider_ref = v.provider_ref"
+    " FROM unnest(%s::bigint[], %s::text[]) AS v(delivery_id, provider_ref)"
+    " WHERE a.delivery_id = v.delivery_id AND a.n = %s AND a.lease_token = %s"
 )
 _ANSWER_SQLITE = (
     "UPDATE messaging_attempt SET outcome = %s, code = %s, provider_ref = %s, answered_at = %s"
@@ -173,16 +184,19 @@ def answer(answers: Sequence[Answered], *, token: UUID, now: datetime) -> None:
         return
     ordered = sorted(answers, key=lambda one: one.delivery)
     with connection.cursor() as cursor:
-        if is_postgres():
-            names = ("delivery", "n", "outcome", "code", "provider_ref")
-            columns: list[Any] = [[getattr(one, name) for one in ordered] for name in names]
-            cursor.execute(_ANSWER_POSTGRES, [now, *columns, token])
+        if not is_postgres():
+            at = sqlite_value(now)
+            cursor.executemany(
+                _ANSWER_SQLITE,
+                [(one.outcome, one.code, one.provider_ref, at, one.delivery, one.n, token.hex) for one in ordered],
+            )
             return
-        at = sqlite_value(now)
-        cursor.executemany(
-            _ANSWER_SQLITE,
-            [(one.outcome, one.code, one.provider_ref, at, one.delivery, one.n, token.hex) for one in ordered],
-        )
+        alike: dict[tuple[str, str, int], list[Answered]] = {}
+        for one in ordered:
+            alike.setdefault((one.outcome, one.code, one.n), []).append(one)
+        for (outcome, code, n), group in alike.items():
+            given: list[Any] = [[one.delivery for one in group], [one.provider_ref for one in group]]
+            cursor.execute(_ANSWER_POSTGRES, [outcome, code, now, *given, n, token])
 
 
 def lock(table: str, ids: Sequence[int]) -> None:
@@ -205,14 +219,3 @@ def durable() -> None:
 
 def sqlite_value(value: Any) -> Any:
     return connection.ops.adapt_datetimefield_value(value) if isinstance(value, datetime) else value
-
-
-def _positional(sql: str, values: dict[str, Any]) -> tuple[str, list[Any]]:
-    """Turn :name into %s in order; a small price for one SET text that both databases share."""
-    order: list[Any] = []
-
-    def hole(match: re.Match[str]) -> str:
-        order.append(values[match[1]])
-        return "%s"
-
-    return re.sub(r":([a-z_]+)", hole, sql), order

@@ -399,6 +399,25 @@ def test_who_lost_the_lease_marks_and_moves_nothing(now: datetime) -> None:
     assert [state(pk)[0] for pk in ids] == ["claimed", "claimed"]
 
 
+@pytest.mark.parametrize("kinds", [1, 3, 9])
+def test_many_kinds_of_change_are_written_at_once(now: datetime, kinds: int) -> None:
+    make_account()
+    ids = queue_to(make_readers(18, now=now), make_version(now=now), now=now)
+    token = uuid.uuid4()
+    Delivery.objects.update(state="claimed", lease_token=token, lease_until=clock_now() + HOUR, sent_at=now)
+    changes = [
+        ledger.Change(
+            pk, "held", f"r{at % kinds}", not_before=now + HOUR * (at % kinds), unsent=at % kinds == 0, claims=1
+        )
+        for at, pk in enumerate(ids)
+    ]
+    assert ledger.change(changes, was="claimed", token=token) == set(ids)
+    for at, row in enumerate(Delivery.objects.order_by("pk")):
+        assert (row.state, row.reason, row.claims, row.lease_token) == ("held", f"r{at % kinds}", 1, None)
+        assert row.not_before == now + HOUR * (at % kinds)
+        assert row.sent_at == (None if at % kinds == 0 else now)
+
+
 def test_every_move_is_in_the_table() -> None:
     """Whatever the outbox writes, the ledger's table of moves allows."""
     moves = Delivery.MOVES
