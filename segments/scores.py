@@ -25,7 +25,7 @@ from segments.score_moves import FIELDS, Move, Reason, Row, tell_moves, write_mo
 
 READER = "scores"
 PASS = "scores:everyone"
-PAGE = 4000
+PAGE = 2000
 BATCH = 500
 ROUNDS = 40
 SMALL = 1000

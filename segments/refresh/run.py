@@ -24,6 +24,7 @@ from segments.rules.order import in_order, prove_rule, read_by
 
 log = logging.getLogger(__name__)
 BATCH = 2000
+AT_ONCE = 10_000  # more are written in batches, so that no transaction lasts
 
 
 def refresh_due(now: datetime) -> list[Refreshed]:
@@ -88,6 +89,8 @@ def _refresh_changed(pk: int, now: datetime) -> Refreshed | None:
         if ids is None:
             return None
         entering, leaving = _difference(task, ids)
+        if len(entering) + len(leaving) > AT_ONCE:
+            return None
         report = Refreshed(segment.key, "changed", candidates=len(ids))
         if entering or leaving:
             run = start(task, SegmentRun.Mode.CHANGED)
