@@ -14,6 +14,7 @@ from segments.facts.fact import Fact, NewFact
 from segments.facts.position import ensure_cluster, horizon
 from segments.facts.read import process_shard, read_facts, start_reader
 from segments.models import Cursor, Event, EventStats, Profile, Source
+from tests.segments.refresh.settled import settle_log
 
 NOW = datetime(2026, 3, 2, 12, tzinfo=UTC)
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -36,7 +37,10 @@ def append(*facts: NewFact) -> list[int]:
         return append_facts(facts, now=NOW)
 
 
-def read_all(reader: str = "test", shard: int = 3, limit: int = 500) -> list[Fact]:
+def read_all(reader: str = "test", shard: int = 3, limit: int = 500, *, final: bool = True) -> list[Fact]:
+    """All that a reader gets; `final` waits first until nobody on the server holds the log back."""
+    if final:
+        settle_log()
     seen: list[Fact] = []
     while process_shard(reader, shard, seen.extend, now=NOW, limit=limit):
         pass
@@ -82,6 +86,7 @@ def test_a_cursor_reads_each_fact_once_and_in_order() -> None:
 def test_names_skip_the_rest_for_good() -> None:
     mei = someone()
     append(a_fact(mei, "a"), a_fact(mei, "b", name="Bought"), a_fact(mei, "c"))
+    settle_log()
     seen: list[Fact] = []
     process_shard("buyers", 3, seen.extend, now=NOW, names={"Bought"})
     assert [fact.name for fact in seen] == ["Bought"]
@@ -91,6 +96,7 @@ def test_names_skip_the_rest_for_good() -> None:
 def test_a_reader_that_starts_now_sees_only_what_follows() -> None:
     mei = someone()
     append(a_fact(mei, "before"))
+    settle_log()
     start_reader("late", 3, now=NOW)
     append(a_fact(mei, "after"))
     assert [fact.properties["键"] for fact in read_all("late")] == ["after"]
@@ -107,6 +113,7 @@ def test_a_fact_that_raises_is_parked_after_three_tries_and_the_rest_goes_on() -
                 raise ValueError("cannot be read")
         done.extend(fact.properties["键"] for fact in facts)
 
+    settle_log()
     assert process_shard("fussy", 3, handle, now=NOW) == 1
     assert done == ["good"]
     assert process_shard("fussy", 3, handle, now=NOW) == 0
@@ -127,6 +134,7 @@ def test_work_that_fails_leaves_the_cursor_where_it_was() -> None:
             assert len(page.rows) == 1
             raise RuntimeError
 
+    settle_log()
     with pytest.raises(RuntimeError):
         read_and_fail()
     assert [fact.properties["键"] for fact in read_all("shy")] == ["a"]
@@ -160,7 +168,7 @@ def test_an_overlapping_writer_hides_nothing() -> None:
 
     with pytest.raises(RuntimeError):
         undo()
-    assert read_all() == []  # "quick" is committed, but an older transaction is still open
+    assert read_all(final=False) == []  # "quick" is committed, but an older transaction is still open
     finish.set()
     writer.join(10)
     assert sorted(fact.properties["键"] for fact in read_all()) == ["quick", "slow"]
