@@ -84,7 +84,7 @@ def test_what_is_killed_comes_back_and_sigterm_ends_all(cluster: Cluster) -> Non
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells children that their parent died")
 def test_killing_the_supervisor_takes_its_children_along(cluster: Cluster) -> None:
     process = start(cluster)
-    below = descendants(process.pid)
+    below = wait_until(lambda: descendants(process.pid), what="the children are there")
     os.kill(process.pid, signal.SIGKILL)
     wait_until(lambda: not [pid for pid in below if os.path.exists(f"/proc/{pid}")], seconds=15, what="no orphans")
 
