@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.isolation import isolate, redis_share
+from tests.isolation import isolate, redis_share, server_share
 
 ROOT = Path(__file__).parents[1]
 SKIPS = """
@@ -69,6 +69,23 @@ def test_the_seed_is_printed_and_kept(tmp_path: Path) -> None:
 )
 def test_each_worker_has_its_own_redis_database(url: str, worker: str, expected: str) -> None:
     assert redis_share(url, worker) == expected
+
+
+@pytest.mark.parametrize(
+    ("url", "worker", "expected"),
+    [
+        ("postgres://me:pw@db:5432/x", "main", "postgres://me:pw@db:1/x"),
+        ("postgres://me:pw@db:5432/x", "gw1", "postgres://me:pw@db:2/x"),
+        ("postgres://me@127.0.0.1/x?a=b", "gw0", "postgres://me@127.0.0.1:1/x?a=b"),
+    ],
+)
+def test_each_worker_has_its_own_server_where_there_are_several(url: str, worker: str, expected: str) -> None:
+    assert server_share(url, worker, ["1", "2"]) == expected
+
+
+def test_more_workers_than_servers_is_an_error() -> None:
+    with pytest.raises(IndexError):
+        server_share("postgres://db/x", "gw2", ["1", "2"])
 
 
 def test_each_worker_has_its_own_var_folder(tmp_path: Path) -> None:
