@@ -8,9 +8,11 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.contrib.auth.models import User
+from django.test import Client
 from django.utils.translation import override
 
-from campaigns.models import Enrolment, Journey
+from campaigns.models import Arm, Enrolment, Experiment, Journey
 from common import clock
 from common.models import AuditEntry
 from messaging.models import Account, Attempt, Delivery
@@ -207,6 +209,35 @@ def test_the_utm_report_as_json_and_as_csv() -> None:
     lines = list(csv.reader(io.StringIO(answer.content.decode("utf-8-sig"))))
     assert lines[1][:3] == ["shop", "winback", "1"]
     assert "12.34" in lines[1]
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("language", ["en", "zh-hans"])
+@pytest.mark.parametrize("report", ["utm-conversions", "holdout-lift"])
+def test_the_page_gives_the_very_file_that_the_api_gives(report: str, language: str) -> None:
+    mei = make_profile()
+    make_goal()
+    click(mei, make_delivery(mei), NOW)
+    order(mei, NOW + timedelta(hours=1), 123456)
+    read_all()
+    tried = Experiment.objects.create(key="=1+1", kind="holdout", salt="s", journey="back", started_at=NOW)
+    for n, arm in enumerate(("control", "treated")):
+        Arm.objects.create(experiment=tried, key=arm, position=n, weight=0.5, control=arm == "control")
+    query = {"from": "2026-03-01", "to": "2026-03-03"} if report == "utm-conversions" else {}
+    program, page = a_program("reports:read").client, Client()
+    page.force_login(User.objects.create_superuser("root"))
+    with override("en"):  # puts the language back that the requests leave behind
+        asked: dict[str, Any] = {"data": {**query, "format": "csv"}, "headers": {"Accept-Language": language}}
+        file = program.get(f"/api/reports/{report}", **asked)
+        shown = page.get(f"/admin/reports/{report}/", **asked)
+    assert (file.status_code, shown.status_code) == (200, 200)
+    assert shown.content == file.content
+    lines = list(csv.reader(io.StringIO(shown.content.decode("utf-8-sig"))))
+    if report == "utm-conversions":
+        assert lines[0][-2] == {"en": "Revenue (USD)", "zh-hans": "收入 (USD)"}[language]
+        assert lines[1][-2] == "1234.56"  # major units
+    else:
+        assert lines[1][:3] == ["back", "'=1+1", "treated"]  # no formula
 
 
 def test_titles_follow_the_language_asked_for() -> None:
