@@ -13,8 +13,8 @@ __all__ = ["ArmFigures", "Lift", "lift", "lifts_of"]
 def lift(experiment: Experiment | str, now: datetime, *, window: timedelta | None = None) -> Lift | None:
     """The first treated arm against the control; None while the experiment has fewer than two arms.
 
-    `window` is the time after being assigned in which a goal counts; by default the goal's own. Raises
-    Experiment.DoesNotExist for an unknown key.
+    `window` is the time after being assigned in which a goal counts; by default the longest walk of the journey and
+    the goal's window after it. Raises Experiment.DoesNotExist for an unknown key.
     """
     row = experiment if isinstance(experiment, Experiment) else Experiment.objects.get(key=experiment)
     return next(iter(lifts_of(row, now, window=window)), None)

@@ -1,7 +1,8 @@
 """What an experiment's people did, arm by arm, and what may be said of the difference.
 
 Intention to treat: everybody assigned counts, reached or not. A person converts by a goal fact of the journey's
-campaign within the window after being assigned, which is the same moment in both arms. See docs/attribution.md.
+campaign within the window after being assigned. The window is the longest walk of the journey and the goal's window
+after it; it begins at the same moment and is as long in every arm, whatever anybody did. See docs/attribution.md.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from math import sqrt
+from math import ceil, sqrt
 from typing import Any
 
 from django.db.models import (
@@ -29,7 +30,8 @@ from django.db.models import (
 from django.db.models.fields.json import KeyTransform
 from django.db.models.functions import Cast, Coalesce
 
-from campaigns.models import Arm, Assignment, Conversion, Experiment, Goal, Journey
+from campaigns.models import Arm, Assignment, Conversion, Experiment, Goal, Journey, JourneyVersion
+from campaigns.reports._walk import longest_walk
 from common.trials import (
     LEAST_PEOPLE,
     SRM_REFUSES,
@@ -48,6 +50,7 @@ from messaging.models import Delivery
 from segments.facts.names import ORDER_CANCELLED, ORDER_REFUNDED
 from segments.models import Event
 
+DAY = timedelta(days=1)
 REVERSALS = (ORDER_REFUNDED, ORDER_CANCELLED)
 Words = tuple[str, str]
 
@@ -116,9 +119,9 @@ class Lift:
 
 
 def lifts_of(experiment: Experiment, now: datetime, *, window: timedelta | None = None) -> list[Lift]:
-    """Each treated arm against the control, with the goal's window (or the one given)."""
+    """Each treated arm against the control, in the window of `window_of` (or the one given)."""
     goal = goal_of(experiment)
-    width = window or timedelta(days=goal.window_days if goal else 5)
+    width = window or window_of(experiment, goal, now)
     arms = _figures(experiment, goal, width)
     control = next((arm for arm in arms if arm.control), arms[0] if arms else None)
     end = experiment.ended_at or now
@@ -136,6 +139,26 @@ def goal_of(experiment: Experiment) -> Goal | None:
     goals = list(Goal.objects.filter(campaign__journeys__key=experiment.journey).order_by("-primary", "pk"))
     named = [goal for goal in goals if goal.key == experiment.metric]
     return next(iter(named + goals), None)
+
+
+def window_of(experiment: Experiment, goal: Goal | None, now: datetime) -> timedelta:
+    """From being assigned to the end of the goal's window after the longest walk, in whole days: one for all arms.
+
+    Of several versions that people walked under this experiment, the longest counts.
+    """
+    walks = [longest_walk(graph, experiment.node) for graph in _flows(experiment, now)]
+    days = ceil(max(walks, default=timedelta(0)) / DAY)
+    return timedelta(days=days + (goal.window_days if goal else 5))
+
+
+def _flows(experiment: Experiment, now: datetime) -> list[Mapping[str, Any]]:
+    """The flows that were live at some time of the experiment: the one it began with and those published since."""
+    end = experiment.ended_at or now
+    rows = JourneyVersion.objects.filter(journey__key=experiment.journey, published_at__lte=end).order_by("number")
+    found: list[Mapping[str, Any]] = []
+    for published, graph in rows.values_list("published_at", "graph"):
+        found = [graph] if published <= experiment.started_at else [*found, graph]
+    return found
 
 
 def journeys_with_holdout(campaigns: Sequence[str] | None = None) -> QuerySet[Journey]:

@@ -21,7 +21,7 @@ class LiftParams(Params):
 
     journey: str = Field(default="", max_length=80, description="Key of a journey; empty for all")
     window: int | None = Field(
-        default=None, ge=1, le=365, description="Days after being assigned; the goal's by default"
+        default=None, ge=1, le=3650, description="Days after being assigned; by default the longest walk and the goal's"
     )
 
 

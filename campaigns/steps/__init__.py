@@ -9,7 +9,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, ClassVar, Generic, TypeVar
 from uuid import UUID
 
@@ -134,6 +134,10 @@ class Step(ABC, Generic[P]):
     def wants(self, params: P, fact: Fact) -> bool:
         """Whether this fact, of an awaited name, is the one that is waited for."""
         return True
+
+    def longest(self, params: P) -> timedelta:
+        """The longest time that one visit can wait; a step that `waits` says how long."""
+        return timedelta(0)
 
     def pin(self, params: P, place: Place) -> P:
         """The parameters as they are frozen at publish: what "latest" meant then, salts, default times."""

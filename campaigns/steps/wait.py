@@ -44,6 +44,9 @@ class Wait(Step[WaitParams]):
         span = scaled(params.duration)
         return {w.enrolment: Stay(_due(w, params, place, now + span)) if w.arrived else Go() for w in group}
 
+    def longest(self, params: WaitParams) -> timedelta:
+        return scaled(params.duration) + timedelta(days=1 if params.until is not None else 0)
+
     def say(self, params: WaitParams, language: str) -> str:
         parts = []
         if params.duration:

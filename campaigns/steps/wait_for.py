@@ -39,6 +39,9 @@ class WaitFor(Step[WaitForParams]):
         span = scaled(params.timeout)
         return {w.enrolment: _decide(w, params, w.arrived_at + span, now) for w in group}
 
+    def longest(self, params: WaitForParams) -> timedelta:
+        return scaled(params.timeout)
+
     def say(self, params: WaitForParams, language: str) -> str:
         span = format_duration(params.timeout)
         return say(f"Wait for “{params.fact}”, at most {span}", f"等待“{params.fact}”，最多 {span}", language)

@@ -7,10 +7,14 @@ from typing import Any
 
 import pytest
 
+from campaigns.graph import read_graph
+from campaigns.install import read_recipe
 from campaigns.lift import lift
-from campaigns.models import Arm, Assignment, Conversion, Experiment, Journey
+from campaigns.models import Arm, Assignment, Conversion, Experiment, Journey, JourneyVersion
 from campaigns.reports import reports
 from campaigns.reports._lift import lifts_of
+from campaigns.reports._walk import longest_walk
+from campaigns.steps import Step, steps
 from common.params import read_params
 from segments.models import Profile
 from tests.campaigns.stories import make_campaign, make_delivery, make_goal, say
@@ -223,3 +227,80 @@ def test_a_person_made_by_the_factory_is_drawn_like_any_other() -> None:
     Assignment.objects.create(experiment=experiment, profile=mei, arm=experiment.arms.get(key="treated"), at=NOW)
     (one,) = lifts_of(experiment, NOW)
     assert (one.treated.people, one.still_open) == (1, 1)
+
+
+def flow(*waits: str, loop: bool = False) -> dict[str, Any]:
+    """Waits one after the other (of "3d", or "until 09:00"), then the end; with `loop` the last leads back too."""
+    last = str(len(waits) - 1)
+    nodes: dict[str, Any] = {"end": {"type": "exit", "params": {}}}
+    for n, span in enumerate(waits):
+        params = {"until": span.removeprefix("until ")} if span.startswith("until") else {"for": span}
+        nodes[str(n)] = {"type": "wait", "params": params, "next": {"next": str(n + 1) if str(n) != last else "end"}}
+    if loop:
+        nodes["again"] = {"type": "split", "params": {"arms": [{"key": "a", "weight": 1}, {"key": "b", "weight": 1}]}}
+        nodes["again"]["next"] = {"a": "0", "b": "end"}
+        nodes[last]["next"] = {"next": "again"}
+    return {"trigger": {"type": "fact", "params": {"fact": "Signed Up"}}, "start": "0", "nodes": nodes}
+
+
+def make_live(number: int, graph: dict[str, Any], at: Any) -> None:
+    journey = Journey.objects.get(key="back")
+    JourneyVersion.objects.create(journey=journey, number=number, graph=graph, digest=str(number), published_at=at)
+
+
+@pytest.mark.parametrize(
+    ("graph", "days"),
+    [
+        (flow("7d", "14d"), 21),
+        (flow("1d", "until 09:00"), 2),
+        (flow("2d", "3d", loop=True), 5),
+        (read_recipe("churn-winback")["journey"]["graph"], 21),
+        (read_recipe("new-user-gift")["journey"]["graph"], 3),
+        ({"start": "gone", "nodes": {"gone": {"type": "no longer installed"}}}, 0),
+        ({}, 0),
+    ],
+)
+def test_the_longest_walk_of_a_flow(graph: dict[str, Any], days: int) -> None:
+    assert longest_walk(graph) == days * DAY
+    if "0" in graph.get("nodes", {}):
+        read_graph(graph)
+
+
+def test_a_walk_may_be_measured_from_a_step_and_at_the_installations_pace(settings: Any) -> None:
+    assert longest_walk(flow("7d", "14d"), "1") == 14 * DAY
+    settings.DAY_SECONDS = 3600
+    assert longest_walk(flow("7d", "14d")) == timedelta(hours=21)
+
+
+def test_every_step_that_waits_says_how_long() -> None:
+    assert [key for key, step in steps.items() if step.waits and type(step).longest is Step.longest] == []
+
+
+def test_the_last_mail_of_a_long_walk_has_the_goals_whole_window_in_both_arms() -> None:
+    experiment = make_experiment(goal={"window_days": 7}, weights=(1, 1))
+    make_live(1, read_recipe("churn-winback")["journey"]["graph"], experiment.started_at)
+    at = NOW - 10 * DAY
+    for arm in ("control", "treated"):
+        people = draw(experiment, arm, 10, 0)
+        convert(people[0], at + 28 * DAY)
+        convert(people[1], at + 28 * DAY + SECOND)
+    (one,) = lifts_of(experiment, at + 40 * DAY)
+    assert one.window == 28 * DAY
+    assert (one.control.converted, one.treated.converted, one.still_open) == (1, 1, 0)
+    assert lifts_of(experiment, at + 27 * DAY)[0].still_open == 20
+
+
+def test_the_longest_version_that_was_live_meanwhile_decides() -> None:
+    experiment = make_experiment(goal={"window_days": 5}, weights=(1, 1))
+    draw(experiment, "control", 10, 0)
+    begun = experiment.started_at
+    make_live(1, flow("90d"), begun - 2 * DAY)  # replaced before the experiment
+    make_live(2, flow("3d"), begun - DAY)
+    make_live(3, flow("10h"), begun + DAY)
+    make_live(4, flow("9d"), begun + 3 * DAY)
+    make_live(5, flow("80d"), NOW + DAY)
+    assert lifts_of(experiment, begun)[0].window == 8 * DAY
+    assert lifts_of(experiment, begun + 2 * DAY)[0].window == 8 * DAY
+    assert lifts_of(experiment, NOW)[0].window == 14 * DAY
+    experiment.ended_at = begun + 2 * DAY
+    assert lifts_of(experiment, NOW)[0].window == 8 * DAY
