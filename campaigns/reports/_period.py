@@ -57,8 +57,8 @@ class Period:
     @property
     def notes(self) -> tuple[str, str]:
         return (
-            f"Days {self.first} to {self.last}, time zone {self.zone.key}.",
-            f"统计日期：{self.first} 至 {self.last}，时区 {self.zone.key}。",
+            f"The days are {self.first} to {self.last}, both counted, in the time zone {self.zone.key}.",
+            f"统计 {self.first} 至 {self.last}（含首尾），时区为 {self.zone.key}。",
         )
 
 

@@ -11,9 +11,10 @@ from pydantic import Field
 from campaigns.models import Experiment
 from campaigns.reports import Chart, Column, Report, Table, reports
 from campaigns.reports._lift import Lift, lifts_of
+from campaigns.reports._lift_words import lift_note, no_experiment
 from campaigns.reports._period import one_moment
 from common.params import Params
-from common.trials import SRM_REFUSES
+from common.trials import LEAST_PEOPLE, SRM_REFUSES
 
 
 class LiftParams(Params):
@@ -56,12 +57,13 @@ MEANING = (
 )
 NOTES = (
     (
-        f"Hidden when an arm has fewer than 8 people, or the arms' sizes do not fit (SRM p < {SRM_REFUSES:.0e}).",
-        f"任一分组不足 8 人，或人数与比例不符（SRM p < {SRM_REFUSES:.0e}）时，不显示提升。",
+        f"The lift is hidden when an arm has fewer than {LEAST_PEOPLE} people, or when the arms' sizes cannot come from"
+        f" their weights (SRM p below {SRM_REFUSES:f}).",
+        f"任一分组不足 {LEAST_PEOPLE} 人，或各组人数不可能出自分配比例（SRM p 低于 {SRM_REFUSES:f}）时，不显示提升。",
     ),
     (
-        "Revenue: refunds within the window are taken off; Welch's interval of the means.",
-        "收入已扣除窗口内退款；区间为均值的 Welch 区间。",
+        "Refunds within the window are taken off the revenue; its interval is Welch's, of the difference of the means.",
+        "收入已扣除窗口内的退款；其区间为均值之差的 Welch 区间。",
     ),
 )
 
@@ -84,14 +86,20 @@ class HoldoutLift(Report[LiftParams]):
             rows=[_row(one) for one in found],
             chart=Chart("bar", "journey", ["treated_share", "held_out_share"]),
             meaning=MEANING,
-            notes=[*NOTES, *(_note(one) for one in found)],
-            refusals=[
-                (f"{one.experiment.key}: {one.refusal[0]}", f"{one.experiment.key}：{one.refusal[1]}")
-                for one in found
-                if one.refusal
-            ],
+            notes=[*NOTES, *map(lift_note, found)],
+            refusals=_refusals(found, params.journey),
             currency=settings.CURRENCY,
         )
+
+
+def _refusals(found: list[Lift], journey: str) -> list[tuple[str, str]]:
+    if not found:
+        return [no_experiment(journey)]
+    return [
+        (f"{one.experiment.key}: {one.refusal[0]}", f"{one.experiment.key}：{one.refusal[1]}")
+        for one in found
+        if one.refusal
+    ]
 
 
 def _row(one: Lift) -> dict[str, Any]:
@@ -121,15 +129,3 @@ def _row(one: Lift) -> dict[str, Any]:
         "visible": one.visible,
         "days": one.days,
     }
-
-
-def _note(one: Lift) -> tuple[str, str]:
-    goal = one.goal.fact if one.goal else "–"
-    key, days, still_open = one.experiment.key, one.window.days, one.still_open
-    warning = (
-        (" The arms' sizes look wrong: find out why.", "各组人数可疑，请查明原因。") if one.suspicious else ("", "")
-    )
-    return (
-        f"{key}: goal “{goal}” within {days} days; {still_open} people's days are not over yet.{warning[0]}",
-        f"{key}：目标“{goal}”，{days} 天内；{still_open} 人的窗口尚未结束。{warning[1]}",
-    )

@@ -107,7 +107,7 @@ class UtmConversions(Report[UtmParams]):
             total={**sums, **total} if balance else _without_credit(sums),
             chart=Chart("bar", params.by[-1], ["revenue"]) if balance else None,
             meaning=MEANING,
-            notes=notes(params.model, span, machine, left, total, lifts),
+            notes=notes(params.model, span, machine, left, total, lifts if "campaign" in params.by else None),
             refusals=[*hidden, *refused(lifts)],
             currency=settings.CURRENCY,
         )

@@ -202,7 +202,7 @@ def test_the_utm_report_as_json_and_as_csv() -> None:
     assert table["params"] == {**query, "by": ["source", "campaign"]}
     assert table["rows"][0]["campaign"] == "winback"
     assert table["total"]["revenue"] == 1234
-    assert "Model: Linear." in table["notes"]
+    assert "Credit follows the model “Linear”." in table["notes"]
     answer = program.get("/api/reports/utm-conversions", format="csv", **query)
     assert answer["Content-Type"] == "text/csv; charset=utf-8"
     assert answer["Content-Disposition"] == 'attachment; filename="utm-conversions.csv"'

@@ -13,6 +13,7 @@ from campaigns.lift import lift
 from campaigns.models import Arm, Assignment, Conversion, Experiment, Journey, JourneyVersion
 from campaigns.reports import reports
 from campaigns.reports._lift import lifts_of
+from campaigns.reports._lift_words import lift_note
 from campaigns.reports._walk import longest_walk
 from campaigns.steps import Step, steps
 from common.params import read_params
@@ -201,7 +202,64 @@ def test_the_report_of_all_holdouts(django_assert_max_num_queries: Any) -> None:
     assert row["extra_conversions"] == 27.0
     assert row["srm"] == "1"
     assert set(row) == {column.key for column in table.columns}
-    assert report.run(read_params(report.Params, {"journey": "none"}), NOW).rows == []
+    assert table.notes[-1] == (
+        "holdout-back: a person converts by “Order Completed” within 5 days of being assigned, in both arms alike. These"
+        " days are over for everybody. The arms' sizes fit their weights (SRM p = 1). In 10 days it has"
+        " drawn 1,000 of 5,000 planned people.",
+        "holdout-back：分组后 5 天内发生“Order Completed”即为转化，两组相同。所有人的窗口均已结束。"
+        "各组人数与分配比例相符（SRM p = 1）。10 天内已分组 1,000 人，计划 5,000 人。",
+    )
+
+
+def test_a_report_without_experiments_says_so() -> None:
+    report = reports.get("holdout-lift")
+    everywhere, one = (report.run(read_params(report.Params, raw), NOW) for raw in ({}, {"journey": "none"}))
+    assert (everywhere.rows, one.rows) == ([], [])
+    assert everywhere.refusals == [
+        ("No journey holds anybody out, so there is nothing to compare.", "没有旅程设置对照组，因此无从比较。")
+    ]
+    assert one.refusals == [
+        (
+            "There is no journey “none” that holds anybody out, so there is nothing to compare.",
+            "没有设置了对照组的旅程“none”，因此无从比较。",
+        )
+    ]
+
+
+@pytest.mark.parametrize(
+    ("goal", "sizes", "english", "chinese"),
+    [
+        (
+            {"window_days": 1, "filter": {"plan": "pro"}}, (0, 0),
+            "holdout-back: a person converts by “Order Completed” of the kind that the goal asks for within 1 day of being"
+            " assigned, in both arms alike. These days are over for everybody. Whether the arms' sizes fit their weights"
+            " cannot be told yet (no SRM p). In 10 days it has drawn 0 of 5,000 planned people.",
+            "holdout-back：分组后 1 天内发生“Order Completed”（符合目标的条件）即为转化，两组相同。所有人的窗口均已结束。"
+            "尚无法判断各组人数与分配比例是否相符（无 SRM p）。10 天内已分组 0 人，计划 5,000 人。",
+        ),
+        (
+            {"window_days": 90}, (30, 60),
+            "holdout-back: a person converts by “Order Completed” within 90 days of being assigned, in both arms alike."
+            " These days are not over yet for 90 people. The arms' sizes do not fit their weights (SRM p = 1.6e-13): find"
+            " out why before trusting the lift. In 10 days it has drawn 90 of 5,000 planned people.",
+            "holdout-back：分组后 90 天内发生“Order Completed”即为转化，两组相同。还有 90 人的窗口未结束。"
+            "各组人数与分配比例不符（SRM p = 1.6e-13）：请先查明原因，再采信提升。10 天内已分组 90 人，计划 5,000 人。",
+        ),
+        (
+            None, (0, 1),
+            "holdout-back: there is no goal, so nobody converts. The arms' sizes fit their weights (SRM p = 0.739). In"
+            " 10 days it has drawn 1 of 5,000 planned people.",
+            "holdout-back：没有目标，因此没有转化。各组人数与分配比例相符（SRM p = 0.739）。10 天内已分组 1 人，计划 5,000 人。",
+        ),
+    ],
+)  # fmt: skip
+def test_the_note_reads_well_also_where_something_is_missing(
+    goal: dict[str, Any] | None, sizes: tuple[int, int], english: str, chinese: str
+) -> None:
+    experiment = make_experiment(goal=goal)
+    for arm, people in zip(("control", "treated"), sizes, strict=True):
+        draw(experiment, arm, people, 0)
+    assert [lift_note(one) for one in lifts_of(experiment, NOW)] == [(english, chinese)]
 
 
 def test_lift_stands_beside_its_campaign_in_the_utm_report() -> None:
@@ -215,7 +273,13 @@ def test_lift_stands_beside_its_campaign_in_the_utm_report() -> None:
     assert row["campaign"] == "winback"
     assert row["lift"] == pytest.approx(0.03)
     assert row["lift_interval"][0] < 0.03 < row["lift_interval"][1]
-    assert "Lift of winback (holdout-back): 45 of 900 treated, 2 of 100 held out" in table.notes[-1][0]
+    assert table.notes[-1] == (
+        "Lift of winback (holdout-back): 45 of 900 treated and 2 of 100 held out converted within 5 days of being"
+        " assigned. The arms' sizes fit their weights (SRM p = 1). In 10 days it has drawn 1,000 of 5,000"
+        " planned people.",
+        "winback 的提升（holdout-back）：分组后 5 天内，触达组 900 人中 45 人转化，对照组 100 人中 2 人转化。"
+        "各组人数与分配比例相符（SRM p = 1）。10 天内已分组 1,000 人，计划 5,000 人。",
+    )
     assert [column.key for column in report.run(read_params(report.Params, {"by": "source"}), NOW).columns][-1] == (
         "unsubscribes"
     )

@@ -83,16 +83,35 @@ def test_last_touch_gives_it_all_to_the_last() -> None:
 @transactional
 def test_what_is_printed_beside_the_figures() -> None:
     a_small_story()
-    said = [english for english, _ in run(model="linear").notes]
-    assert said == [
-        "Days 2026-02-02 to 2026-03-03, time zone UTC.",
-        "Model: Linear.",
-        "Windows, from the touch: a click has its goal's (5 days by default), a visit with UTM has 30 days.",
-        "Path: every touch counts.",
-        "Machine opens and clicks left out: 1.",
-        "Credited 25.01 USD + not credited 3.00 USD = total 28.01 USD.",
+    said = run(model="linear").notes
+    assert [english for english, _ in said] == [
+        "The days are 2026-02-02 to 2026-03-03, both counted, in the time zone UTC.",
+        "Credit follows the model “Linear”.",
+        "A click can earn credit within its goal's window (5 days by default), a visit with UTM within 30 days.",
+        "Every touch on the way counts.",
+        "1 open or click by a machine is left out.",
+        "Of 28.01 USD in all, 25.01 USD is credited to touches and 3.00 USD is not.",
+        "No lift is shown, because no journey here holds anybody out.",
     ]
-    assert all(chinese for _, chinese in run().notes)
+    assert [chinese for _, chinese in said] == [
+        "统计 2026-02-02 至 2026-03-03（含首尾），时区为 UTC。",
+        "归因采用“平均分配”模型。",
+        "点击可在其目标窗口内（默认 5 天）获得归因，带 UTM 的访问为 30 天。",
+        "路径上的每个触点都计入。",
+        "已排除 1 次机器打开与点击。",
+        "收入共 28.01 USD，其中 25.01 USD 已归因，3.00 USD 未归因。",
+        "没有旅程设置对照组，因此不显示提升。",
+    ]
+
+
+@transactional
+def test_where_there_is_nothing_the_notes_say_so_plainly(settings: Any) -> None:
+    settings.ATTRIBUTION_PATH = "exposure"
+    assert run(by="source").notes[3:] == [
+        ("Repeats of one link in a row count as one touch.", "连续重复的同一触点只计一次。"),
+        ("No machine opened or clicked anything.", "没有机器打开或点击。"),
+        ("Nobody converted in these days.", "这些日期内没有转化。"),
+    ]
 
 
 @transactional
@@ -104,7 +123,14 @@ def test_it_refuses_when_a_cent_is_missing() -> None:
     table = run(model="linear", by=["campaign"])
     assert [row["revenue"] for row in table.rows] == [None] * 4
     assert (table.total["revenue"], table.total["sent"]) == (None, 3)
-    assert table.refusals[0][0].endswith("(2800 ≠ 2801, 3.0 ≠ 3).")
+    assert table.refusals == [
+        (
+            "Conversions and revenue are hidden, because what is credited and what is not do not add up to the total:"
+            " 28.00 USD against 28.01 USD, 3 conversions against 3.",
+            "转化与收入已隐藏，因为已归因与未归因之和不等于总数："
+            "收入 28.00 USD，总数 28.01 USD；转化 3 次，总数 3 次。",
+        )
+    ]
     assert run(model="last").refusals == []
 
 
