@@ -34,7 +34,16 @@ def say_window(days: float | None, language: str) -> str:
     """ "in the last 30 days", or "ever"."""
     if days is None:
         return say("ever", "有史以来", language)
-    return say(f"in the last {days:g} days", f"最近 {days:g} 天内", language)
+    span = say_days(days, language)
+    return say("in the last day" if span == "1 day" else f"in the last {span}", f"最近 {span}内", language)
+
+
+def say_days(days: float, language: str) -> str:
+    """ "30 days", "1 day", or in hours what is less than a day and a whole number of them."""
+    hours = round(days * 24, 6)
+    if hours < 24 and hours == int(hours):
+        return say("1 hour" if hours == 1 else f"{hours:g} hours", f"{hours:g} 小时", language)
+    return say("1 day" if days == 1 else f"{days:g} days", f"{days:g} 天", language)
 
 
 def within(rows: QuerySet[Any, Any], column: str, days: float | None, at: At) -> QuerySet[Any, Any]:

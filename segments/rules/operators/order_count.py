@@ -9,19 +9,25 @@ from pydantic import Field
 
 from common.params import Params
 from common.semijoin import has, has_grouped
-from common.text import say
 from segments.facts.names import ORDER_FACTS
 from segments.rules.operators import At, Edge, Operator, Reads, operators
+from segments.rules.operators._counts import Counted, is_none, is_some, say_number
 from segments.rules.operators._orders import standing
 from segments.rules.operators._words import (
     Compare,
     Days,
     meets,
     opposite,
-    say_compare,
-    say_window,
     within,
     zero_passes,
+)
+
+SAID = Counted(
+    never=("never placed an order", "从未下单"),
+    none=("placed no order {window}", "{window}未下单"),
+    ever=("ever placed an order", "下过单"),
+    some=("placed an order {window}", "{window}下过单"),
+    compared=("placed {number} {window}", "{window}下单{number} 次"),
 )
 
 
@@ -44,17 +50,17 @@ class OrderCount(Operator[OrderCountParams]):
     def q(self, params: OrderCountParams, at: At) -> Q:
         rows = within(standing(), "placed_at", params.days, at)
         op, count = params.op, params.count
-        if (op == "at_least" and count == 1) or (op == "more_than" and count == 0):
+        if is_some(op, count):
             return has(rows, at.among)
-        if (op in ("at_most", "exactly") and count == 0) or (op == "less_than" and count == 1):
+        if is_none(op, count):
             return ~has(rows, at.among)
         if zero_passes(op, count):
             return ~has_grouped(rows, at.among, test=opposite("n", op, count), n=Count("pk"))
         return has_grouped(rows, at.among, test=meets("n", op, count), n=Count("pk"))
 
     def say(self, params: OrderCountParams, language: str) -> str:
-        times, window = say_compare(params.op, params.count, language), say_window(params.days, language)
-        return say(f"placed {times} orders {window}", f"{window}下单{times} 次", language)
+        number = say_number(params.op, params.count, "order", "orders", language)
+        return SAID.say(params.op, params.count, params.days, number, language)
 
     def blank(self, params: OrderCountParams) -> bool | None:
         return zero_passes(params.op, params.count)

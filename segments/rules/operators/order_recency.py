@@ -14,7 +14,7 @@ from common.text import say
 from segments.facts.names import ORDER_FACTS
 from segments.rules.operators import At, Edge, Operator, Reads, operators
 from segments.rules.operators._orders import standing
-from segments.rules.operators._words import Days
+from segments.rules.operators._words import Days, say_days
 
 
 class OrderRecencyParams(Params):
@@ -61,10 +61,11 @@ class OrderRecency(Operator[OrderRecencyParams]):
         if params.op == "never":
             return say("never ordered", "从未下单", language)
         if params.op == "within":
-            return say(f"last ordered within {params.days:g} days", f"最近 {params.days:g} 天内下过单", language)
+            span = say_days(params.days or 0, language)
+            return say(f"last ordered within {span}", f"最近 {span}内下过单", language)
         if params.op == "longer_ago":
-            return say(f"last ordered more than {params.days:g} days ago",
-                       f"上次下单距今超过 {params.days:g} 天", language)  # fmt: skip
+            span = say_days(params.days or 0, language)
+            return say(f"last ordered more than {span} ago", f"上次下单距今超过 {span}", language)
         return say(f"last ordered {params.days:g} to {params.to_days:g} days ago",
                    f"上次下单距今 {params.days:g} 至 {params.to_days:g} 天", language)  # fmt: skip
 

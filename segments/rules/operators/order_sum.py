@@ -9,11 +9,13 @@ from django.db.models import Q, Sum
 from django.db.models.functions import Coalesce
 from pydantic import Field
 
+from common.money import format_money
 from common.params import Params
 from common.semijoin import has_grouped
 from common.text import say
 from segments.facts.names import ORDER_FACTS
 from segments.rules.operators import At, Edge, Operator, Reads, operators
+from segments.rules.operators._counts import is_none, say_total
 from segments.rules.operators._orders import standing
 from segments.rules.operators._words import (
     Compare,
@@ -21,7 +23,6 @@ from segments.rules.operators._words import (
     meets,
     opposite,
     say_compare,
-    say_window,
     within,
     zero_passes,
 )
@@ -51,8 +52,10 @@ class OrderSum(Operator[OrderSumParams]):
         return has_grouped(rows, at.among, test=meets("spent", params.op, params.amount), spent=spent)
 
     def say(self, params: OrderSumParams, language: str) -> str:
-        amount = say_compare(params.op, f"{params.amount / 100:,.2f} {settings.CURRENCY}", language)
-        window = say_window(params.days, language)
+        amount = say_compare(params.op, format_money(params.amount, settings.CURRENCY), language)
+        window = say_total(params.days, language)
+        if is_none(params.op, params.amount):
+            return say(f"spent nothing {window}", f"{window}未消费", language)
         return say(f"spent {amount} {window}", f"{window}消费{amount}", language)
 
     def blank(self, params: OrderSumParams) -> bool | None:

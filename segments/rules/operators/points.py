@@ -11,7 +11,8 @@ from common.text import say
 from segments.facts.names import POINTS_CHANGED
 from segments.models import Wallet
 from segments.rules.operators import At, Operator, Reads, operators
-from segments.rules.operators._words import Compare, meets, opposite, say_compare, zero_passes
+from segments.rules.operators._counts import is_none, is_some, say_number
+from segments.rules.operators._words import Compare, meets, opposite, zero_passes
 
 
 class PointsParams(Params):
@@ -35,8 +36,12 @@ class Points(Operator[PointsParams]):
         return has(Wallet.objects.filter(meets("balance", params.op, params.points)), at.among)
 
     def say(self, params: PointsParams, language: str) -> str:
-        amount = say_compare(params.op, params.points, language)
-        return say(f"has {amount} points", f"积分{amount}", language)
+        if is_none(params.op, params.points):
+            return say("has no points", "没有积分", language)
+        if is_some(params.op, params.points):
+            return say("has points", "有积分", language)
+        number = say_number(params.op, params.points, "point", "points", language)
+        return say(f"has {number}", f"积分{number}", language)
 
     def blank(self, params: PointsParams) -> bool | None:
         return zero_passes(params.op, params.points)
