@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Annotated
 
 from django.db.models import Count, F, Q
 from pydantic import Field
 
-from common import jsonsql
 from common.params import Params
 from common.semijoin import has, has_grouped
 from common.text import say
-from segments.models import Event, EventStats
+from segments.facts.names import RESERVED
+from segments.models import EventStats
 from segments.rules.operators import At, Edge, Operator, Reads, operators
+from segments.rules.operators._facts import facts_of
+from segments.rules.operators._properties import Where, say_where
 from segments.rules.operators._words import (
     Compare,
     Days,
@@ -26,17 +27,15 @@ from segments.rules.operators._words import (
     zero_passes,
 )
 
-Key = Annotated[str, Field(min_length=1, max_length=64, pattern=r'^[^"\\\x00-\x1f]+$')]
-
 
 class EventCountParams(Params):
-    """`event` counted over the last `days` (all time without), only those whose properties equal `where`."""
+    """`event` counted over the last `days` (all time without), only those whose properties pass `where`."""
 
     event: Text
     op: Compare = "at_least"
     count: int = Field(default=1, ge=0, le=1_000_000)
     days: Days | None = None
-    where: dict[Key, jsonsql.Scalar] = Field(default_factory=dict, max_length=10)
+    where: Where = Field(default_factory=dict)
 
 
 @operators.register("event_count")
@@ -55,19 +54,18 @@ class EventCount(Operator[EventCountParams]):
 
     def _counted(self, params: EventCountParams, at: At, test: Q, *, one: bool) -> Q:
         """People with a number of facts that passes `test`; `one`: a single fact is all it takes."""
-        if params.days is None and not params.where:
+        lifetime = params.days is None and not params.where and not params.event.startswith(RESERVED)
+        if lifetime:
             lifetimes = EventStats.objects.filter(name=params.event).alias(times=F("count"))
             return has(lifetimes.filter(test), at.among)
-        rows = within(Event.objects.filter(name=params.event), "occurred_at", params.days, at)
-        for name, value in params.where.items():
-            rows = rows.filter(jsonsql.equals("properties", name, value))
+        rows = within(facts_of(params.event, params.where), "occurred_at", params.days, at)
         if one:
             return has(rows, at.among)
         return has_grouped(rows, at.among, test=test, times=Count("pk"))
 
     def say(self, params: EventCountParams, language: str) -> str:
         times, window = say_compare(params.op, params.count, language), say_window(params.days, language)
-        where = "".join(f", {name} = {value}" for name, value in params.where.items())
+        where = say_where(params.where, language)
         return say(f"did “{params.event}”{where} {times} times {window}",
                    f"{window}做过“{params.event}”{where} {times} 次", language)  # fmt: skip
 

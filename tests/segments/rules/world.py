@@ -5,10 +5,8 @@ from __future__ import annotations
 import random
 import uuid
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from django.db import transaction
 
@@ -18,10 +16,28 @@ from segments.facts.fact import NewFact
 from segments.models import Badge, Level, Membership, Order, Profile, Scores, Segment, Wallet
 from segments.models.growth import Award
 from tests.people import make_source
+from tests.segments.rules import behaviour
+from tests.segments.rules.behaviour import random_fact
+from tests.segments.rules.persons import (
+    BASE,
+    OPS,
+    ZONE,
+    Bought,
+    Fact,
+    Person,
+    compare,
+    in_window,
+    maybe_days,
+    near,
+    same,
+    standing,
+)
 
-BASE = datetime(2026, 3, 2, 12, tzinfo=UTC)
-ZONE = ZoneInfo("Asia/Shanghai")
-EVENTS = ["Viewed", "Added", "Signed Up"]
+__all__ = [
+    "BASE", "LEAVES", "STAGES", "ZONE", "Fact", "holds", "near", "random_fact", "random_order", "random_person",
+    "random_rule", "store", "write_facts", "write_order",
+]  # fmt: skip
+
 CITIES = ["", "Berlin", "北京", "Bern"]
 FREE: dict[str, list[Any]] = {
     "plan": ["pro", "free", "pr", True, 1, None, ""],
@@ -31,42 +47,6 @@ FREE: dict[str, list[Any]] = {
 }
 STAGES = ["prospect", "newcomer", "growing", "mature", "at_risk", "lapsed"]
 CELLS = ["champions", "loyal", "lost", "new"]
-OPS = ["at_least", "at_most", "exactly", "more_than", "less_than"]
-
-
-@dataclass
-class Fact:
-    name: str
-    at: datetime
-    said: dict[str, Any]
-
-
-@dataclass
-class Bought:
-    at: datetime
-    net: int | None
-    state: str
-
-
-@dataclass
-class Person:
-    """Everything that the judge needs to know of one person."""
-
-    pk: int = 0
-    bucket: int = 0
-    columns: dict[str, Any] = field(default_factory=dict)
-    traits: dict[str, Any] = field(default_factory=dict)
-    facts: list[Fact] = field(default_factory=list)
-    orders: list[Bought] = field(default_factory=list)
-    stage: str | None = None
-    won_back: bool = False
-    cell: str = ""
-    octant: str = ""
-    scores: tuple[int, int, int] | None = None
-    groups: set[str] = field(default_factory=set)
-    points: int | None = None
-    level: str = ""
-    badges: set[str] = field(default_factory=set)
 
 
 def random_person(rng: random.Random) -> Person:
@@ -78,7 +58,7 @@ def random_person(rng: random.Random) -> Person:
         "registered_at": rng.choice([None, near(rng), near(rng)]),
     }
     person.traits = {key: rng.choice(values) for key, values in FREE.items() if rng.random() < 0.7}
-    person.facts = [random_fact(rng) for _ in range(rng.choice([0, 0, 1, 2, 4]))]
+    person.facts = [random_fact(rng) for _ in range(rng.choice([0, 0, 1, 2, 4, 7]))]
     person.orders = [random_order(rng) for _ in range(rng.choice([0, 0, 1, 2, 4]))]
     if rng.random() < 0.7:
         person.stage, person.won_back = rng.choice(STAGES), rng.random() < 0.2
@@ -92,20 +72,9 @@ def random_person(rng: random.Random) -> Person:
     return person
 
 
-def near(rng: random.Random, days: float = 8) -> datetime:
-    """A moment around BASE, often exactly on an edge of a window."""
-    if rng.random() < 0.4:
-        return BASE + timedelta(days=rng.randint(-8, 3))
-    return BASE + timedelta(minutes=rng.randint(int(-days * 1440), 3 * 1440))
-
-
-def random_fact(rng: random.Random) -> Fact:
-    said = {"kind": rng.choice(["x", "y", 1, True])} if rng.random() < 0.6 else {}
-    return Fact(rng.choice(EVENTS), near(rng), said)
-
-
 def random_order(rng: random.Random) -> Bought:
-    return Bought(near(rng), rng.choice([None, -50, 0, 100, 250]), rng.choice(["paid", "placed", "paid", "cancelled"]))
+    return Bought(near(rng), rng.choice([None, -50, 0, 100, 250]), rng.choice(["paid", "placed", "paid", "cancelled"]),
+                  rng.choice(["", "TEN", "SPRING"]))  # fmt: skip
 
 
 def store(people: list[Person]) -> None:
@@ -147,7 +116,15 @@ def write_facts(row: Profile, facts: list[Fact], *, live: bool = True) -> None:
         append_facts(
             [
                 NewFact(
-                    row.pk, row.shard, fact.name, fact.at, uuid.uuid4().hex, source, properties=fact.said, live=live
+                    row.pk,
+                    row.shard,
+                    fact.name,
+                    fact.at,
+                    uuid.uuid4().hex,
+                    source,
+                    value=fact.value,
+                    properties=fact.said,
+                    live=live,
                 )
                 for fact in facts
             ],
@@ -160,7 +137,7 @@ def write_order(row: Profile, order: Bought) -> None:
     with transaction.atomic():
         Order.objects.create(
             source=make_source(), order_id=uuid.uuid4().hex, profile=row, placed_at=order.at, state=order.state,
-            currency="USD", total=order.net or 0, net_reporting=order.net,
+            currency="USD", total=order.net or 0, net_reporting=order.net, coupon_code=order.coupon,
         )  # fmt: skip
         write_facts(row, [Fact("Order Completed", order.at, {})])
 
@@ -177,40 +154,6 @@ def holds(rule: Any, person: Person, now: datetime) -> bool:
     if "not" in rule:
         return not holds(rule["not"], person, now)
     return JUDGES[rule["op"]](rule["params"], person, now)
-
-
-def compare(op: str, value: float, bound: float) -> bool:
-    return {
-        "at_least": value >= bound,
-        "at_most": value <= bound,
-        "exactly": value == bound,
-        "more_than": value > bound,
-        "less_than": value < bound,
-    }[op]
-
-
-def in_window(at: datetime, days: float | None, now: datetime) -> bool:
-    return days is None or now - timedelta(days=days) < at <= now
-
-
-def same(a: Any, b: Any) -> bool:
-    """Equal in value and kind: True is not 1, "1" is not 1, 1 is 1.0."""
-    return a == b and (isinstance(a, bool) == isinstance(b, bool)) and (isinstance(a, str) == isinstance(b, str))
-
-
-def judge_events(p: Any, person: Person, now: datetime) -> bool:
-    found = [
-        fact
-        for fact in person.facts
-        if fact.name == p["event"]
-        and in_window(fact.at, p.get("days"), now)
-        and all(key in fact.said and same(fact.said[key], want) for key, want in p.get("where", {}).items())
-    ]
-    return compare(p["op"], len(found), p["count"])
-
-
-def standing(person: Person) -> list[Bought]:
-    return [order for order in person.orders if order.state in ("paid", "placed")]
 
 
 def judge_count(p: Any, person: Person, now: datetime) -> bool:
@@ -318,7 +261,7 @@ def judge_scores(p: Any, person: Person, now: datetime) -> bool:
 
 
 JUDGES: dict[str, Callable[[Any, Person, datetime], bool]] = {
-    "event_count": judge_events,
+    **behaviour.JUDGES,
     "order_count": judge_count,
     "order_sum": judge_sum,
     "order_recency": judge_recency,
@@ -345,16 +288,6 @@ def random_rule(rng: random.Random, depth: int = 3) -> Any:
         return {kind: [random_rule(rng, depth - 1) for _ in range(rng.randint(kind == "any", 3))]}
     op = rng.choice(list(LEAVES))
     return {"op": op, "params": LEAVES[op](rng)}
-
-
-def maybe_days(rng: random.Random) -> dict[str, Any]:
-    return rng.choice([{}, {"days": rng.choice([1, 2, 3, 7, 0.5])}])
-
-
-def leaf_event(rng: random.Random) -> dict[str, Any]:
-    where = rng.choice([{}, {}, {"kind": rng.choice(["x", 1, True])}])
-    event = rng.choice(EVENTS)
-    return {"event": event, "op": rng.choice(OPS), "count": rng.randint(0, 3), "where": where, **maybe_days(rng)}
 
 
 def leaf_recency(rng: random.Random) -> dict[str, Any]:
@@ -399,7 +332,7 @@ def leaf_stage(rng: random.Random) -> dict[str, Any]:
 
 
 LEAVES: dict[str, Callable[[random.Random], dict[str, Any]]] = {
-    "event_count": leaf_event,
+    **behaviour.LEAVES,
     "order_count": lambda rng: {"op": rng.choice(OPS), "count": rng.randint(0, 3), **maybe_days(rng)},
     "order_sum": lambda rng: {"op": rng.choice(OPS), "amount": rng.choice([-50, 0, 100, 200]), **maybe_days(rng)},
     "order_recency": leaf_recency,
