@@ -1,4 +1,8 @@
-"""Facts per second over HTTP in batches of 500, against bare COPY and executemany into the same indexed table."""
+"""Facts per second over HTTP in batches of 500, and from a file, against bare statements into the same indexed table.
+
+The yardsticks are one connection that does nothing else: COPY, `INSERT … SELECT FROM unnest(…)` of 500 rows a
+statement and executemany. What is sent, copied or read is made before the clock starts.
+"""
 
 from __future__ import annotations
 
@@ -6,11 +10,13 @@ import json
 import socket
 import subprocess
 import sys
+import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 from itertools import count
+from pathlib import Path
 from typing import Any
 
 from bench.data import NOW
@@ -19,87 +25,158 @@ from bench.stage import SCALE, copy_of, populated
 
 ROWS = int(20_000 * min(1, SCALE * 10))
 PEOPLE = 5_000
+BATCH = 500
+MEMORY = 400  # MB that the web server's process and the importing process may take
+HTTP_UNNEST, IMPORT_COPY = 0.15, 0.1
 _numbers = count()
 
 
 def run(board: Board) -> None:
-    """Print the ratios of HTTP ingest to COPY and to executemany."""
+    """Print the ratios of HTTP ingest and of an import to the bare statements, and the memory they took."""
     people, events = int(100_000 * SCALE), int(1_000_000 * SCALE)
-    with copy_of(populated(people, events)), _web() as post:
-        _take_in(post)  # people and connections exist before the clock starts
-        copy, http = interleave(lambda: ROWS / seconds(_copy), lambda: ROWS / seconds(lambda: _take_in(post)))
-        many, again = interleave(lambda: ROWS / seconds(_executemany), lambda: ROWS / seconds(lambda: _take_in(post)))
-    board.add(Line("ingest over HTTP / COPY", f"{http:,.0f}/s", f"{copy:,.0f}/s", http / copy, None))
-    board.add(Line("ingest over HTTP / executemany", f"{again:,.0f}/s", f"{many:,.0f}/s", again / many, None))
-    board.add(Line("ingest: peak memory of the sender, MB", f"{peak_mb():.0f}", "400", 400 / peak_mb(), 1))
+    with copy_of(populated(people, events)), _web() as (post, web_mb):
+        take_in = _timed(_bodies, lambda bodies: _take_in(post, bodies))
+        take_in()  # people and connections exist before the clock starts
+        for name, statement, floor in (
+            ("unnest", _unnest, HTTP_UNNEST),
+            ("executemany", _executemany, None),
+            ("COPY", _copy, None),
+        ):
+            bare, http = interleave(_timed(_rows, statement), take_in)
+            board.add(_rate(f"ingest over HTTP / {name}", http, bare, floor))
+        peaks: list[float] = []
+        copy, imported = interleave(_timed(_rows, _copy), lambda: _import(peaks))
+        board.add(_rate("import of JSONL events / COPY", imported, copy, IMPORT_COPY))
+        for name, peak in (("the web server's process", web_mb()), ("the importing process", max(peaks))):
+            board.add(Line(f"ingest: peak memory of {name}, MB", f"{peak:.0f}", str(MEMORY), MEMORY / peak, 1))
+
+
+def _rate(name: str, subject: float, bare: float, floor: float | None) -> Line:
+    return Line(name, f"{subject:,.0f}/s", f"{bare:,.0f}/s", subject / bare, floor)
+
+
+def _timed(make: Callable[[], Any], work: Callable[[Any], object]) -> Callable[[], float]:
+    """A measurement in rows per second: `make` outside the clock, `work` inside."""
+
+    def measure() -> float:
+        made = make()
+        return ROWS / seconds(lambda: work(made))
+
+    return measure
+
+
+def _calls(size: int) -> list[dict[str, Any]]:
+    """Track calls over PEOPLE users, as a stock client sends them."""
+    at = (NOW - timedelta(minutes=1)).isoformat()
+    return [
+        {
+            "type": "track",
+            "event": "Product Viewed",
+            "userId": f"u{number % PEOPLE}",
+            "messageId": f"bench-{number}",
+            "timestamp": at,
+            "properties": {"product_id": number % 997, "price": 12.5, "category": "garden"},
+            "context": {"page": {"url": "https://shop.example.com/p"}, "locale": "en-US"},
+        }
+        for number, _ in zip(_numbers, range(size), strict=False)
+    ]
 
 
 def _bodies() -> list[bytes]:
-    """Batches of 500 track calls over PEOPLE users, as a stock client sends them."""
     at = (NOW - timedelta(minutes=1)).isoformat()
-    bodies = []
-    for _ in range(ROWS // 500):
-        calls = []
-        for _ in range(500):
-            number = next(_numbers)
-            calls.append(
-                {
-                    "type": "track",
-                    "event": "Product Viewed",
-                    "userId": f"u{number % PEOPLE}",
-                    "messageId": f"bench-{number}",
-                    "timestamp": at,
-                    "properties": {"product_id": number % 997, "price": 12.5, "category": "garden"},
-                    "context": {"page": {"url": "https://shop.example.com/p"}, "locale": "en-US"},
-                }
-            )
-        bodies.append(json.dumps({"batch": calls, "sentAt": at}).encode())
-    return bodies
+    return [json.dumps({"batch": _calls(BATCH), "sentAt": at}).encode() for _ in range(ROWS // BATCH)]
 
 
-def _take_in(post: Any) -> None:
-    for body in _bodies():
+def _take_in(post: Any, bodies: Sequence[bytes]) -> None:
+    for body in bodies:
         answer = post(body)
         assert answer.status_code == 200, answer.text
+        assert answer.json()["stored"] == BATCH, answer.text
 
 
-def _rows() -> Iterator[tuple[Any, ...]]:
-    said, context = json.dumps({"product_id": 1, "price": 12.5, "category": "garden"}), json.dumps({"locale": "en-US"})
-    for _ in range(ROWS):
-        number = next(_numbers)
+def _rows() -> list[tuple[Any, ...]]:
+    """The same facts as finished rows of the table."""
+    said = json.dumps({"product_id": 1, "price": 12.5, "category": "garden"})
+    context = json.dumps({"page": {"url": "https://shop.example.com/p"}, "locale": "en-US"})
+    rows = []
+    for number, _ in zip(_numbers, range(ROWS), strict=False):
         person = 1 + number % PEOPLE
         placed = (1, f"bare-{number}", person, person % 16, 1, "track", "Product Viewed", NOW, NOW)
-        yield (*placed, None, said, context, True, "", 0)
+        rows.append((*placed, None, said, context, True, "", 0))
+    return rows
 
 
 COLUMNS = (
     "source_id, key, profile_id, shard, tx, kind, name, occurred_at, received_at, value, properties, context, live,"
     " flags, depth"
 )
+KINDS = (
+    "bigint, text, bigint, smallint, bigint, text, text, timestamptz, timestamptz, bigint, jsonb, jsonb, boolean,"
+    " text, smallint"
+)
 
 
-def _copy() -> None:
+def _copy(rows: Sequence[tuple[Any, ...]]) -> None:
     from django.db import connection, transaction
 
     statement = f"COPY segments_event ({COLUMNS}) FROM STDIN"
     with transaction.atomic(), connection.cursor() as cursor, cursor.copy(statement) as copy:
-        for row in _rows():
+        for row in rows:
             copy.write_row(row)
 
 
-def _executemany() -> None:
+def _unnest(rows: Sequence[tuple[Any, ...]]) -> None:
+    arrays = ", ".join(f"%s::{kind.strip()}[]" for kind in KINDS.split(","))
+    statement = f"INSERT INTO segments_event ({COLUMNS}) SELECT * FROM unnest({arrays}) ON CONFLICT DO NOTHING"
+    _each_batch(rows, lambda cursor, part: cursor.execute(statement, [list(column) for column in zip(*part)]))  # noqa: B905
+
+
+def _executemany(rows: Sequence[tuple[Any, ...]]) -> None:
+    statement = f"INSERT INTO segments_event ({COLUMNS}) VALUES ({', '.join(['%s'] * 15)})"
+    _each_batch(rows, lambda cursor, part: cursor.executemany(statement, part))
+
+
+def _each_batch(rows: Sequence[tuple[Any, ...]], write: Callable[[Any, Sequence[tuple[Any, ...]]], object]) -> None:
     from django.db import connection, transaction
 
-    marks = ", ".join(["%s"] * 15)
-    rows = list(_rows())
-    for start in range(0, len(rows), 500):
+    for start in range(0, len(rows), BATCH):
         with transaction.atomic(), connection.cursor() as cursor:
-            cursor.executemany(f"INSERT INTO segments_event ({COLUMNS}) VALUES ({marks})", rows[start : start + 500])
+            write(cursor, rows[start : start + BATCH])
+
+
+def _import(peaks: list[float]) -> float:
+    """Rows per second of an import in a process of its own, the start of Python left out; notes its memory."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "events.jsonl"
+        path.write_text("".join(json.dumps(call) + "\n" for call in _calls(ROWS)), encoding="utf-8")
+        words = [sys.executable, "-m", "bench.ingest", str(path)]
+        done = subprocess.run(words, check=True, capture_output=True, text=True)
+    said = json.loads(done.stdout.splitlines()[-1])
+    assert said["stored"] == ROWS, said
+    peaks.append(said["peak_mb"])
+    return ROWS / float(said["seconds"])
+
+
+def import_file(path: Path) -> dict[str, float]:
+    """What the importing process says of itself: facts stored, seconds, peak memory."""
+    import django
+
+    django.setup()
+    from common.clock import now
+    from segments.imports.options import Options
+    from segments.imports.run import make_job, run_import
+    from segments.models import Source
+
+    source, _ = Source.objects.get_or_create(key="files", defaults={"name": "Files", "kind": Source.Kind.IMPORT})
+    job = make_job(path, "events", source, Options())
+    took = seconds(lambda: run_import(job, now=now()))
+    job.refresh_from_db()
+    return {"stored": job.rows_stored, "seconds": took, "peak_mb": peak_mb()}
 
 
 @contextmanager
-def _web() -> Iterator[Any]:
-    """The production web server on a free port, and a function that posts one batch to it."""
+def _web() -> Iterator[tuple[Any, Callable[[], float]]]:
+    """The production web server on a free port: a function that posts one batch to it, one that tells its memory."""
     import httpx
 
     from common.clock import now
@@ -121,7 +198,25 @@ def _web() -> Iterator[Any]:
                     break
                 except httpx.TransportError:
                     time.sleep(0.1)
-            yield lambda body: client.post("/v1/batch", content=body, headers={"content-type": "application/json"})
+            headers = {"content-type": "application/json"}
+            yield (
+                lambda body: client.post("/v1/batch", content=body, headers=headers),
+                lambda: max(_peak_of(child) for child in _children(server.pid)),
+            )
         finally:
             server.terminate()
             server.wait(20)
+
+
+def _children(process: int) -> list[int]:
+    return [int(child) for child in Path(f"/proc/{process}/task/{process}/children").read_text().split()]
+
+
+def _peak_of(process: int) -> float:
+    """The largest resident memory of another process so far, in MB."""
+    lines = Path(f"/proc/{process}/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM")) / 1024
+
+
+if __name__ == "__main__":
+    print(json.dumps(import_file(Path(sys.argv[1]))))

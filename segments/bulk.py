@@ -11,6 +11,7 @@ from uuid import UUID
 from django.db import connection
 
 from common.clock import is_postgres
+from segments.arrays import literal
 
 Columns = Sequence[tuple[str, str]]  # (name, PostgreSQL type)
 Rows = Sequence[Sequence[Any]]
@@ -23,7 +24,8 @@ def given(columns: Columns, rows: Rows) -> tuple[str, list[Any]]:
         arrays = [f"%s::{_array(kind)}[]" for _, kind in columns]
         casts = ", ".join(f"{name}::{kind} AS {name}" if kind in CAST else name for name, kind in columns)
         sql = f"(SELECT {casts} FROM unnest({', '.join(arrays)}) AS raw({', '.join(names)})) AS given"
-        return sql, [list(column) for column in zip(*rows, strict=True)]
+        kinds = (kind for _, kind in columns)
+        return sql, [literal(kind, column) for kind, column in zip(kinds, zip(*rows, strict=True), strict=True)]
     fields = ", ".join(f"json_extract(value, '$[{place}]') AS {name}" for place, name in enumerate(names))
     text = json.dumps([list(row) for row in rows], ensure_ascii=False, default=plain)
     return f"(SELECT {fields} FROM json_each(%s)) AS given", [text]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Any, NamedTuple
 
 PORTRAIT = (
@@ -43,6 +43,13 @@ def blank_portrait(now: datetime) -> Portrait:
 def to_text(traits: Mapping[str, Any]) -> str:
     """Traits as the JSON text that both databases store."""
     return json.dumps(traits, ensure_ascii=False)
+
+
+def differ(before: Portrait, after: Portrait, apart: timedelta) -> bool:
+    """Whether anything changed that is worth a write: last seen alone is, once it moved by `apart`."""
+    if after.last_seen_at - before.last_seen_at > apart:
+        return True
+    return before != after._replace(last_seen_at=before.last_seen_at)
 
 
 def fill_from(before: Portrait, other: Portrait) -> Portrait:

@@ -10,6 +10,7 @@ from typing import Any
 from django.db import connection
 
 from common.clock import is_postgres
+from segments.arrays import literal
 from segments.bulk import plain
 from segments.facts.fact import NewFact
 from segments.facts.names import ENGINE_SOURCE
@@ -85,8 +86,7 @@ def _insert(rows: list[tuple[Any, ...]]) -> list[tuple[int, str]]:
     """Insert up to BATCH rows in one statement; returns (source, key) of those that were not there."""
     with connection.cursor() as cursor:
         if is_postgres():
-            columns = [list(column) for column in zip(*rows, strict=True)]
-            cursor.execute(_POSTGRES, columns)
+            cursor.execute(_POSTGRES, _literals(COLUMNS, rows))
         else:
             flat = [plain(value) if isinstance(value, datetime) else value for row in rows for value in row]
             values = ", ".join([f"({', '.join(['%s'] * len(COLUMNS))}, 0)"] * len(rows))
@@ -94,11 +94,18 @@ def _insert(rows: list[tuple[Any, ...]]) -> list[tuple[int, str]]:
         return [(int(source), key) for source, key in cursor.fetchall()]
 
 
+def _literals(columns: Sequence[tuple[str, str]], rows: Sequence[tuple[Any, ...]]) -> list[Any]:
+    return [literal(kind, values) for (_, kind), values in zip(columns, zip(*rows, strict=True), strict=True)]
+
+
+_TX = (
+    "(SELECT pg_current_xact_id()::text::bigint"
+    " + COALESCE((SELECT tx_offset FROM common_instance WHERE id = 1), 0))"
+)  # in a SELECT of its own it is worked out once a statement
 _POSTGRES = (
     f"INSERT INTO segments_event ({NAMES}, tx) SELECT "
     + ", ".join(f"{name}::jsonb" if name in ("properties", "context") else name for name, _ in COLUMNS)
-    + ", pg_current_xact_id()::text::bigint + COALESCE((SELECT tx_offset FROM common_instance WHERE id = 1), 0)"
-    + " FROM unnest("
+    + f", {_TX} FROM unnest("
     + ", ".join(f"%s::{kind}[]" for _, kind in COLUMNS)
     + f") AS given({NAMES}) ON CONFLICT (source_id, key) DO NOTHING RETURNING source_id, key"
 )
@@ -136,13 +143,17 @@ def raise_stats(facts: Sequence[NewFact]) -> None:
 def _upsert(rows: list[Lifetime]) -> None:
     with connection.cursor() as cursor:
         if is_postgres():
-            cursor.execute(_STATS_POSTGRES, [list(column) for column in zip(*rows, strict=True)])
+            cursor.execute(_STATS_POSTGRES, _literals(STATS, rows))
         else:
             flat = [plain(value) if isinstance(value, datetime) else value for row in rows for value in row]
             cursor.execute(_STATS_SQLITE.format(values=", ".join(["(%s, %s, %s, %s, %s, %s)"] * len(rows))), flat)
 
 
-_STATS = "segments_eventstats (profile_id, name, first_at, last_at, count, amount)"
+STATS = (
+    ("profile_id", "bigint"), ("name", "text"), ("first_at", "timestamptz"), ("last_at", "timestamptz"),
+    ("count", "integer"), ("amount", "bigint"),
+)  # fmt: skip
+_STATS = f"segments_eventstats ({', '.join(name for name, _ in STATS)})"
 _MERGE = (
     " ON CONFLICT (profile_id, name) DO UPDATE SET"
     " first_at = {least}(segments_eventstats.first_at, excluded.first_at),"
@@ -151,7 +162,7 @@ _MERGE = (
     " amount = COALESCE(segments_eventstats.amount + excluded.amount, segments_eventstats.amount, excluded.amount)"
 )
 _STATS_POSTGRES = (
-    f"INSERT INTO {_STATS} SELECT * FROM unnest(%s::bigint[], %s::text[], %s::timestamptz[], %s::timestamptz[],"
-    " %s::integer[], %s::bigint[])" + _MERGE.format(least="LEAST", greatest="GREATEST")
+    f"INSERT INTO {_STATS} SELECT * FROM unnest({', '.join(f'%s::{kind}[]' for _, kind in STATS)})"
+    + _MERGE.format(least="LEAST", greatest="GREATEST")
 )
 _STATS_SQLITE = f"INSERT INTO {_STATS} VALUES {{values}}" + _MERGE.format(least="MIN", greatest="MAX")

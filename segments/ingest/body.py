@@ -10,7 +10,6 @@ import json
 import re
 import zlib
 from collections.abc import Sequence
-from itertools import accumulate
 from typing import Any
 
 from segments.ingest.limits import BODY_BYTES, DEPTH, INTEGER, BadBody
@@ -20,7 +19,8 @@ CUTTER = "987654321098765432109876543210"  # stands for what was nested too deep
 _STRING = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"?', re.DOTALL)
 _TOKEN = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"?|[\[\]{}]', re.DOTALL)
 _STEP = {0x5B: 1, 0x7B: 1, 0x5D: -1, 0x7D: -1}
-_NOT_BRACKET = bytes(byte for byte in range(256) if byte not in _STEP)
+_ALIKE = bytes.maketrans(b"[]", b"{}")
+_NOT_MARK = bytes(byte for byte in range(256) if byte not in b'[]{}"')
 
 
 class Poison:
@@ -59,7 +59,7 @@ def read_json(raw: bytes) -> Any:
     raw = raw.removeprefix(b"\xef\xbb\xbf")
     if not raw.strip():
         raise BadBody(400, "empty_body", "the body is empty")
-    if depth_of(raw) > DEPTH + ENVELOPE:
+    if may_be_deep(raw, DEPTH + ENVELOPE):
         raw = cut_deep(raw, DEPTH + ENVELOPE)
     try:
         return _DECODER.decode(raw.decode("utf-8", "surrogateescape"))
@@ -67,10 +67,22 @@ def read_json(raw: bytes) -> Any:
         raise BadBody(400, "not_json", f"the body is not JSON: {str(error)[:120]}") from None
 
 
-def depth_of(raw: bytes) -> int:
-    """How deep brackets nest outside strings: a scan that never recurses."""
-    brackets = _STRING.sub(b"", raw).translate(None, _NOT_BRACKET)
-    return max(accumulate(map(_STEP.__getitem__, brackets)), default=0)
+def may_be_deep(raw: bytes, limit: int) -> bool:
+    """Whether brackets may nest deeper than `limit` outside strings (or do not match): a scan that never recurses.
+
+    All but quotes and brackets is dropped first. Then two quotes side by side may go, as whatever else stood inside
+    or outside of a string still does, and each round takes the innermost pairs of brackets everywhere.
+    """
+    if b"\\" in raw:
+        raw = raw.replace(b"\\\\", b"").replace(b'\\"', b"")
+    left = raw.translate(_ALIKE, _NOT_MARK).replace(b'""', b"")
+    if b'"' in left:
+        left = _STRING.sub(b"", left)
+    for _ in range(limit):
+        left = left.replace(b"{}", b"")
+        if not left:
+            return False
+    return bool(left)
 
 
 def cut_deep(raw: bytes, limit: int) -> bytes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import marshal
 from collections.abc import Mapping
 from typing import Any
 
@@ -19,6 +20,7 @@ MESSAGES = {
     "bad_utf8": "the text is not UTF-8",
     "lone_surrogate": "the text holds half of a surrogate pair",
 }
+PLAIN = STRING_BYTES // 4  # characters of a text that cannot be too long
 REPAIRABLE = frozenset({"nul", "bad_utf8", "lone_surrogate"})
 
 
@@ -39,9 +41,18 @@ def check_row(row: Any, *, lenient: bool = False, weigh: bool = True) -> tuple[M
             raise _with_path(row, refused) from None
         row, repaired = repair(row), True
         _walk(row, 1)
-    if weigh and weight(row) > CALL_BYTES:
+    if weigh and not _is_light(row) and weight(row) > CALL_BYTES:
         raise Refused("too_large", "", f"a call may have {CALL_BYTES} bytes")
     return row, repaired
+
+
+def _is_light(row: Mapping[str, Any]) -> bool:
+    """Whether the row is surely small enough: a binary form, ten times faster to make than JSON, of a sixth of the
+    bytes allowed (a control character takes one there and six in JSON; all else takes less)."""
+    try:
+        return len(marshal.dumps(row, 2)) * 6 <= CALL_BYTES  # type: ignore[arg-type]
+    except ValueError:
+        return False
 
 
 def weight(row: Mapping[str, Any]) -> int:
@@ -83,8 +94,10 @@ def _walk(value: Any, depth: int) -> None:
                 raise Refused("wrong_type", "", "keys are text")
             if len(key) > KEY_CHARS:
                 raise Refused("key_too_long", "", f"a key may have {KEY_CHARS} characters")
-            if problem := text_problem(key):
+            if (not key.isascii() or "\x00" in key) and (problem := text_problem(key)):
                 raise _poison(problem, "")
+            if item.__class__ is str and len(item) <= PLAIN and item.isascii() and "\x00" not in item:
+                continue
             _leaf(item, depth)
     else:
         if depth > DEPTH:
@@ -98,7 +111,7 @@ def _leaf(item: Any, depth: int) -> None:
     if kind is str:
         if problem := text_problem(item):
             raise _poison(problem, "")
-        if len(item) > STRING_BYTES // 4 and len(item.encode()) > STRING_BYTES:
+        if len(item) > PLAIN and len(item.encode()) > STRING_BYTES:
             raise Refused("string_too_long", "", f"a text may have {STRING_BYTES} bytes")
     elif item is None or kind is bool:
         return

@@ -15,19 +15,20 @@ from django.db import DataError, IntegrityError, OperationalError, connection, t
 
 from common.clock import is_postgres
 from common.faults import faultpoint
+from segments.arrays import literal
 from segments.bulk import given, update
 from segments.facts.append import append_facts
 from segments.facts.fact import NewFact
-from segments.ingest.call import Call
-from segments.ingest.change import Change
+from segments.ingest.call import LINKING, Call
+from segments.ingest.change import SIGNED_UP, Change
 from segments.ingest.limits import Refused
 from segments.ingest.orders import write_orders
 from segments.ingest.rejects import Reject
-from segments.ingest.resolve import Contended, People, Person, names_of
+from segments.ingest.resolve import SEEN_APART, Contended, People, Person, all_names
 from segments.ingest.schema import learn
 from segments.merge import Pair, merge_many, unknown_only
 from segments.models import Profile
-from segments.portrait import FIELDS, PORTRAIT, Portrait, blank_portrait, to_text
+from segments.portrait import FIELDS, PORTRAIT, Portrait, blank_portrait, differ, to_text
 
 log = logging.getLogger(__name__)
 TRIES = 6
@@ -74,8 +75,12 @@ def _persistently(calls: Sequence[Call], *, source: int, now: datetime) -> Flush
 
 def flush(calls: Sequence[Call], *, source: int, now: datetime) -> Flushed:
     """Store a batch in the caller's transaction. Raises Contended when it must be done again."""
-    fresh, known = _without_known(calls, source)
-    people, spoken, rejects = _resolve(fresh)
+    fresh, known = _first_of_each(calls)
+    people = _people(fresh)
+    if not all(_only_adds(call, people) for call in fresh):
+        fresh, there = _without_known(fresh, source)
+        known |= there
+    spoken, rejects = _resolve(people, fresh)
     _hold(people, spoken)
     changes = _gather(spoken, people)
     drawn = {
@@ -86,10 +91,12 @@ def flush(calls: Sequence[Call], *, source: int, now: datetime) -> Flushed:
     people.write(drawn, now=now)
     pairs = [Pair(gone.id, into.root.id) for gone, into in people.merges]
     merge_many(pairs, now=now, actor="ingest", reason="identify or alias by a trusted sender")
-    _change_known({person: change for person, change in changes.items() if person not in drawn})
     new = append_facts([_fact(call, person.root, source) for call, person in spoken], now=now)
     faultpoint("ingest.appended")
     stored = [spoken[place] for place in new]
+    if len(stored) < len(spoken):
+        changes = _gather(stored, people)
+    _change_known({person: change for person, change in changes.items() if person not in drawn})
     write_orders([(call, person.root.id) for call, person in stored], source=source)
     learn([call.traits.rest for call, _ in stored if call.traits], now=now)
     indexes = frozenset(call.index for call, _ in stored)
@@ -97,27 +104,51 @@ def flush(calls: Sequence[Call], *, source: int, now: datetime) -> Flushed:
     return Flushed(indexes, known | seen, tuple(rejects))
 
 
-def _without_known(calls: Sequence[Call], source: int) -> tuple[list[Call], frozenset[int]]:
-    """The calls whose key is new, first of each, and the indexes of all others."""
+def _first_of_each(calls: Sequence[Call]) -> tuple[list[Call], frozenset[int]]:
+    """The first call of each key, and the indexes of all others."""
     first: dict[str, Call] = {}
     for call in calls:
         first.setdefault(call.key, call)
-    if not first:
-        return [], frozenset()
-    keys, params = given((("key", "varchar"),), [(key,) for key in first])
+    if len(first) == len(calls):
+        return list(calls), frozenset()
+    chosen = {call.index for call in first.values()}
+    return list(first.values()), frozenset(call.index for call in calls if call.index not in chosen)
+
+
+def _people(calls: Sequence[Call]) -> People:
+    times = [call.occurred_at for call in calls]
+    return People(all_names(calls), (min(times), max(times)))
+
+
+def _only_adds(call: Call, people: People) -> bool:
+    """Whether the call does nothing to a person but add a fact, so that the log itself may find out that it is known.
+
+    What links, describes or makes a person must not do so once more on a replay.
+    """
+    return (
+        call.traits is None
+        and not call.utm
+        and call.kind not in LINKING
+        and call.name != SIGNED_UP
+        and people.knows(call)
+    )
+
+
+def _without_known(calls: Sequence[Call], source: int) -> tuple[list[Call], frozenset[int]]:
+    """The calls whose key is new, and the indexes of all others."""
+    keys, params = given((("key", "varchar"),), [(call.key,) for call in calls])
     with connection.cursor() as cursor:
         cursor.execute(
             f"SELECT key FROM segments_event WHERE source_id = %s AND key IN (SELECT given.key FROM {keys})",
             [source, *params],
         )
         there = {row[0] for row in cursor.fetchall()}
-    fresh = [call for key, call in first.items() if key not in there]
-    chosen = {call.index for call in fresh}
-    return fresh, frozenset(call.index for call in calls if call.index not in chosen)
+    if not there:
+        return list(calls), frozenset()
+    return [call for call in calls if call.key not in there], frozenset(c.index for c in calls if c.key in there)
 
 
-def _resolve(calls: Sequence[Call]) -> tuple[People, list[tuple[Call, Person]], list[Reject]]:
-    people = People({name for call in calls for name in names_of(call)})
+def _resolve(people: People, calls: Sequence[Call]) -> tuple[list[tuple[Call, Person]], list[Reject]]:
     spoken: list[tuple[Call, Person]] = []
     rejects: list[Reject] = []
     for call in calls:
@@ -126,7 +157,7 @@ def _resolve(calls: Sequence[Call]) -> tuple[People, list[tuple[Call, Person]], 
             spoken.append((call, people.resolve(call)))
         except Refused as refused:
             rejects.append(Reject(call.index, call.raw, refused))
-    return people, spoken, rejects
+    return spoken, rejects
 
 
 def _hold(people: People, spoken: Sequence[tuple[Call, Person]]) -> None:
@@ -137,11 +168,19 @@ def _hold(people: People, spoken: Sequence[tuple[Call, Person]]) -> None:
     gone = [holder.id for holder, _ in people.merges]
     if connection.features.has_select_for_update:
         ids = {person.root.id for _, person in spoken} | set(gone)
-        rows = Profile.objects.filter(pk__in=ids - {0}).order_by("pk").select_for_update(no_key=True)
-        if any(merged or erased for merged, erased in rows.values_list("merged_into", "erased_at")):
-            raise Contended
+        with connection.cursor() as cursor:
+            cursor.execute(_HELD, [literal("bigint", sorted(ids - {0}))])
+            if cursor.fetchone()[0]:
+                raise Contended
     if gone and unknown_only(gone) != set(gone):
         raise Contended
+
+
+_HELD = (
+    "WITH held AS (SELECT merged_into_id, erased_at FROM segments_profile WHERE id = ANY(%s::bigint[])"
+    " ORDER BY id FOR NO KEY UPDATE)"
+    " SELECT count(*) FROM held WHERE merged_into_id IS NOT NULL OR erased_at IS NOT NULL"
+)
 
 
 def _gather(spoken: Sequence[tuple[Call, Person]], people: People) -> dict[Person, Change]:
@@ -158,33 +197,38 @@ def _gather(spoken: Sequence[tuple[Call, Person]], people: People) -> dict[Perso
 
 def _change_known(changes: dict[Person, Change]) -> None:
     """Bring people who were there before up to date: redraw those of whom anything was said."""
-    by_id = {person.id: change for person, change in changes.items()}
-    if not by_id:
-        return
-    told = [pk for pk in sorted(by_id) if by_id[pk].says_more()]
+    by_id = {person.id: change for person, change in changes.items() if change.says_more()}
     changed = []
-    for values in Profile.objects.filter(pk__in=told).order_by("pk").values("pk", *FIELDS) if told else ():
+    rows = Profile.objects.filter(pk__in=by_id).order_by("pk").values("pk", *FIELDS) if by_id else ()
+    for values in rows:
         pk = values.pop("pk")
         before = Portrait(**{**values, "traits": to_text(values["traits"])})
         after = by_id[pk].draw(before)
-        if after != before:
+        if differ(before, after, SEEN_APART):
             changed.append((pk, *after))
     if changed:
         update("segments_profile", (("id", "bigint"), *PORTRAIT), changed)
-    _see([(pk, by_id[pk].first_seen, by_id[pk].last_seen) for pk in sorted(by_id.keys() - set(told))])
+    _see(
+        [
+            (person.id, change.first_seen, change.last_seen, change.last_seen - SEEN_APART)
+            for person, change in changes.items()
+            if not person.settled and person.id not in by_id
+        ]
+    )
 
 
-def _see(rows: Sequence[tuple[int, datetime, datetime]]) -> None:
-    """Widen first and last seen of people, given as (id, first, last)."""
+def _see(rows: Sequence[tuple[int, datetime, datetime, datetime]]) -> None:
+    """Widen first and last seen of people, given as (id, first, last, what last seen must lie before to move)."""
     if not rows:
         return
-    source, params = given((("id", "bigint"), ("first", "timestamptz"), ("last", "timestamptz")), rows)
+    columns = (("id", "bigint"), ("first", "timestamptz"), ("last", "timestamptz"), ("before", "timestamptz"))
+    source, params = given(columns, sorted(rows))
     least, most = ("LEAST", "GREATEST") if is_postgres() else ("MIN", "MAX")
     with connection.cursor() as cursor:
         cursor.execute(
             f"UPDATE segments_profile SET first_seen_at = {least}(first_seen_at, given.first),"
             f" last_seen_at = {most}(last_seen_at, given.last) FROM {source} WHERE segments_profile.id = given.id"
-            " AND (given.first < first_seen_at OR given.last > last_seen_at)",
+            " AND (given.first < first_seen_at OR last_seen_at < given.before)",
             params,
         )
 

@@ -9,19 +9,22 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
-from datetime import datetime
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 
 from django.db import connection
 
 from common.buckets import bucket_of, shard_of
-from segments.bulk import given, insert
+from common.clock import is_postgres
+from segments.bulk import given, insert, plain
 from segments.ingest.call import LINKING, Call
 from segments.ingest.limits import Refused
 from segments.portrait import PORTRAIT, Portrait, blank_portrait
 
 USER, ANONYMOUS, EMAIL, PHONE = "user_id", "anonymous_id", "email", "phone"
 Name = tuple[str, str]
+Span = tuple[datetime, datetime]
+SEEN_APART = timedelta(minutes=1)  # last seen lags by less: it is indexed, and most calls come in bursts
 IDENTITY = (("kind", "varchar"), ("value", "varchar"), ("profile_id", "bigint"), ("created_at", "timestamptz"))
 
 
@@ -31,12 +34,13 @@ class Contended(Exception):
 
 @dataclass(eq=False, slots=True)
 class Person:
-    """Somebody in a batch. `id` is 0 until written; `known` has a user id; `into` is who it turned out to be."""
+    """Somebody in a batch. `id` is 0 until written; `known` has a user id; `settled`: first and last seen need not
+    move for this batch; `into` is who it turned out to be."""
 
     id: int = 0
-    public_id: uuid.UUID = field(default_factory=uuid.uuid4)
     shard: int = -1
     known: bool = False
+    settled: bool = False
     into: Person | None = None
 
     @property
@@ -50,8 +54,8 @@ class Person:
 class People:
     """The people whom the calls of one batch name. `resolve` the calls in order, then `write` what is new."""
 
-    def __init__(self, names: Iterable[Name]) -> None:
-        self._named = read_names(names)
+    def __init__(self, names: Iterable[Name], span: Span | None = None) -> None:
+        self._named = read_names(names, span)
         self._attached: list[tuple[Name, Person]] = []
         self.created: list[Person] = []
         self.merges: list[tuple[Person, Person]] = []
@@ -81,20 +85,21 @@ class People:
         fresh = [person for person in self.created if person.into is None]
         if fresh:
             blank = blank_portrait(now)
-            made = [
-                (person.public_id, _shard(person), bucket_of(person.public_id), False, *portraits.get(person, blank))
-                for person in fresh
-            ]
+            made = [(*_place(), False, *portraits.get(person, blank)) for person in fresh]
             found = insert("segments_profile", (*PROFILE, *PORTRAIT), made, returning="id, public_id")
             ids = {_uuid(public_id): pk for pk, public_id in found}
-            for person in fresh:
-                person.id = ids[person.public_id]
+            for person, row in zip(fresh, made, strict=True):
+                person.id, person.shard = ids[row[0]], row[1]
         names = sorted((name, person.root.id) for name, person in self._attached)
         if names:
             own = [(kind, value, pk, now) for (kind, value), pk in names]
             done = insert("segments_identity", IDENTITY, own, conflict="(kind, value) DO NOTHING", returning="id")
             if len(done) < len(names):
                 raise Contended
+
+    def knows(self, call: Call) -> bool:
+        """Whether the call's strongest name is somebody's."""
+        return ((USER, call.user_id) if call.user_id else (ANONYMOUS, call.anonymous_id)) in self._named
 
     def _of(self, name: Name) -> Person | None:
         person = self._named.get(name)
@@ -169,27 +174,52 @@ def names_of(call: Call) -> list[Name]:
     ]  # fmt: skip
 
 
-def read_names(names: Iterable[Name]) -> dict[Name, Person]:
-    """The people who hold these names, in one query; names nobody holds are missing."""
+def all_names(calls: Iterable[Call]) -> set[Name]:
+    """The names of many calls, without the empty ones."""
+    found: set[Name] = set()
+    for call in calls:
+        if call.user_id:
+            found.add((USER, call.user_id))
+        if call.anonymous_id:
+            found.add((ANONYMOUS, call.anonymous_id))
+        if call.previous_id or call.email or call.phone:
+            found.update(name for name in names_of(call) if name[1])
+    return found
+
+
+def read_names(names: Iterable[Name], span: Span | None = None) -> dict[Name, Person]:
+    """The people who hold these names, in one query; names nobody holds are missing.
+
+    With the times of the first and last call, people who were seen from before to after them come as `settled`.
+    """
     rows = sorted({name for name in names if name[1]})
     if not rows:
         return {}
     source, params = given((("kind", "varchar"), ("value", "varchar")), rows)
+    first, last = span or (None, None)
     with connection.cursor() as cursor:
-        cursor.execute(_HOLDERS.format(given=source), params)
+        cursor.execute(_HOLDERS.format(given=source), [_time(first), _time(last and last - SEEN_APART), *params])
         held = cursor.fetchall()
     people: dict[int, Person] = {}
     found: dict[Name, Person] = {}
-    for kind, value, pk, public_id, shard, known in held:
-        if pk not in people:
-            people[pk] = Person(pk, _uuid(public_id), shard, bool(known))
-        found[kind, value] = people[pk]
+    for kind, value, pk, shard, settled, known in held:
+        person = people.get(pk)
+        if person is None:
+            person = people[pk] = Person(pk, shard, bool(known), bool(settled))
+        found[kind, value] = person
     return found
 
 
+def _time(at: datetime | None) -> datetime | str | None:
+    """A parameter that stands for a time on either database."""
+    return at if at is None or is_postgres() else plain(at)
+
+
 _HOLDERS = (
-    "SELECT i.kind, i.value, i.profile_id, p.public_id, p.shard,"
-    " EXISTS (SELECT 1 FROM segments_identity u WHERE u.profile_id = i.profile_id AND u.kind = 'user_id')"
+    "SELECT i.kind, i.value, i.profile_id, p.shard,"
+    " p.first_seen_at <= %s AND p.last_seen_at >= %s,"
+    " i.kind = 'user_id'"
+    " OR EXISTS (SELECT 1 FROM segments_identity u WHERE u.profile_id = i.profile_id AND u.kind = 'user_id')"
     " FROM {given} CROSS JOIN segments_identity i JOIN segments_profile p ON p.id = i.profile_id"
     " WHERE i.kind = given.kind AND i.value = given.value"
 )
@@ -206,9 +236,10 @@ def _previous(call: Call, named: dict[Name, Person]) -> Name:
     return name if name in named else (USER, call.previous_id)
 
 
-def _shard(person: Person) -> int:
-    person.shard = shard_of(person.public_id)
-    return person.shard
+def _place() -> tuple[uuid.UUID, int, int]:
+    """Public id, shard and bucket of a new person."""
+    public_id = uuid.uuid4()
+    return public_id, shard_of(public_id), bucket_of(public_id)
 
 
 def _uuid(value: object) -> uuid.UUID:

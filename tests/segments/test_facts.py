@@ -222,6 +222,7 @@ def test_after_a_restore_into_another_cluster_new_facts_still_follow_the_old() -
     connection.close()
     append(a_fact(mei, "new"))
     assert Event.objects.get(key="new").tx > ahead
+    settle_log()
     assert horizon().tx >= Event.objects.get(key="new").tx
     assert [fact.properties["键"] for fact in read_all()] == ["new"]
     before = Instance.objects.get().tx_offset

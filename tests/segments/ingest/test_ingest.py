@@ -224,6 +224,46 @@ def test_first_and_last_seen_follow_the_facts() -> None:
     assert mei.last_seen_at == datetime(2026, 3, 1, tzinfo=UTC)
 
 
+def test_last_seen_lags_by_less_than_a_minute_and_first_seen_never() -> None:
+    def times() -> tuple[datetime, datetime]:
+        mei = Profile.objects.get()
+        return mei.first_seen_at, mei.last_seen_at
+
+    at = datetime(2026, 3, 1, 12, tzinfo=UTC)
+    take(track("A", "1", timestamp="2026-03-01T12:00:00Z"))
+    take(track("A", "2", timestamp="2026-03-01T12:01:00Z"))
+    assert times() == (at, at)
+    take(track("A", "3", timestamp="2026-03-01T11:59:59Z"))
+    assert times() == (at - timedelta(seconds=1), at + timedelta(0))
+    take(track("A", "4", timestamp="2026-03-01T12:01:01Z"), track("A", "5", timestamp="2026-03-01T12:00:59Z"))
+    assert times() == (at - timedelta(seconds=1), at + timedelta(seconds=61))
+
+
+def test_saying_the_same_again_within_a_minute_writes_nothing() -> None:
+    take(identify("mei", "1", plan="gold"))
+    with CaptureQueriesContext(connection) as queries:
+        assert take(identify("mei", "2", plan="gold"), now=NOW + timedelta(seconds=60)) == ["stored"]
+    assert not [query["sql"] for query in queries if query["sql"].startswith("UPDATE segments_profile")]
+    take(identify("mei", "3", plan="gold"), now=NOW + timedelta(seconds=61))
+    assert Profile.objects.get().last_seen_at == NOW + timedelta(seconds=61)
+
+
+def test_a_replay_of_a_visit_does_not_widen_what_was_seen() -> None:
+    take(track("A", "1", timestamp="2026-02-20T00:00:00Z"))
+    again = track("A", "1", timestamp="2026-03-01T00:00:00Z")
+    assert take(again, track("A", "2", timestamp="2026-02-21T00:00:00Z")) == ["known", "stored"]
+    assert Profile.objects.get().last_seen_at == datetime(2026, 2, 21, tzinfo=UTC)
+    assert EventStats.objects.get().count == 2
+
+
+def test_a_replay_makes_nobody_once_its_person_lost_the_name() -> None:
+    call = track("A", "1")
+    take(call)
+    Identity.objects.all().delete()
+    assert take(call) == ["known"]
+    assert Profile.objects.count() == 1
+
+
 def test_one_wrong_row_amid_500_fails_alone_and_is_kept() -> None:
     calls = [track("Viewed", f"k{i}") for i in range(500)]
     calls[250] = track("Viewed", "bad", properties={"x": float("nan")})
@@ -273,6 +313,18 @@ def statements_for(size: int, start: int) -> list[str]:
     with CaptureQueriesContext(connection) as queries:
         assert set(take(*mixed_batch(size, start))) == {"stored"}
     return [query["sql"][:150] for query in queries if "SAVEPOINT" not in query["sql"]]
+
+
+def test_what_known_people_did_takes_four_statements() -> None:
+    """Names, locks (on PostgreSQL), facts, lifetime rows; a fact that is there already is told by the insert."""
+    source = make_source()
+    take(track("Viewed", "a"), source=source)
+    for size in (5, 500):
+        calls = [track("Viewed", f"{size}-{i}", properties={"i": i}) for i in range(size)]
+        with CaptureQueriesContext(connection) as queries:
+            assert set(take(*calls, source=source)) == {"stored"}
+        run = [query["sql"][:150] for query in queries if "SAVEPOINT" not in query["sql"]]
+        assert len(run) == (4 if connection.features.has_select_for_update else 3), "\n".join(run)
 
 
 def test_a_batch_takes_a_constant_number_of_statements() -> None:
