@@ -34,6 +34,7 @@ TITLES: Mapping[str, Any] = {
     names.SEGMENT_LEFT: gettext_lazy("Left the segment %(segment)s"),
     names.RFM_CHANGED: gettext_lazy("RFM cell: %(before)s → %(after)s"),
     names.LEVEL_REACHED: gettext_lazy("Reached the level %(level)s"),
+    names.LEVEL_LOST: gettext_lazy("Lost the level %(before)s"),
     names.MISSION_COMPLETED: gettext_lazy("Completed the mission %(mission)s"),
     names.MERGED: gettext_lazy("Merged with an anonymous visitor"),
     names.CORRECTED: gettext_lazy("Traits corrected by a person"),

@@ -9,32 +9,34 @@ from django.db import transaction
 from django.db.models import Sum
 
 from segments.facts.append import append_engine_facts
-from segments.facts.names import LEVEL_REACHED
+from segments.facts.names import LEVEL_LOST, LEVEL_REACHED
 from segments.models import Level, PointEntry, Profile, Wallet
 
 TERM = timedelta(days=365)
+Moved = tuple[Wallet, str, Level | None]  # a wallet, the level it had, the one it has now
 
 
 def review(wallets: Mapping[int, Wallet], *, now: datetime) -> None:
     """Recompute the points earned in the term for locked wallets, and lift whoever has reached a higher rung."""
     ladder = list(Level.objects.order_by("rank"))
     earned = _earned(wallets, now=now)
-    risen: list[tuple[Wallet, Level]] = []
+    risen: list[Moved] = []
     for wallet in wallets.values():
         wallet.earned = earned.get(wallet.pk, 0)
         reached = _rung(ladder, wallet.earned)
         if reached and reached.rank > _rank(ladder, wallet):
+            risen.append((wallet, _key(ladder, wallet), reached))
             wallet.level, wallet.level_since, wallet.level_until = reached, now, now + TERM
-            risen.append((wallet, reached))
     Wallet.objects.bulk_update(wallets.values(), ["earned", "level", "level_since", "level_until"])
-    _tell(risen, now=now)
+    _tell(LEVEL_REACHED, risen, now=now)
 
 
 def renew_due(now: datetime, *, limit: int = 500) -> int:
     """At the end of a term: keep the level if its points were earned again, else go down one rung at most.
 
-    Returns how many wallets were looked at.
+    Each fall is a fact. Returns how many wallets were looked at.
     """
+    fallen: list[Moved] = []
     with transaction.atomic():
         due = list(
             Wallet.objects.filter(level_until__lte=now)
@@ -48,9 +50,12 @@ def renew_due(now: datetime, *, limit: int = 500) -> int:
             below = [level for level in ladder if level.rank < held]
             reached = _rung(ladder, wallet.earned)
             if not (reached and reached.rank >= held):
-                wallet.level, wallet.level_since = (below[-1] if below else None), now
+                kept = below[-1] if below else None
+                fallen.append((wallet, _key(ladder, wallet), kept))
+                wallet.level, wallet.level_since = kept, now
             wallet.level_until = now + TERM if wallet.level else None
         Wallet.objects.bulk_update(due, ["earned", "level", "level_since", "level_until"])
+        _tell(LEVEL_LOST, fallen, now=now)
     return len(due)
 
 
@@ -70,18 +75,24 @@ def _rank(ladder: list[Level], wallet: Wallet) -> int:
     return next((level.rank for level in ladder if level.pk == wallet.level_id), -1)
 
 
-def _tell(risen: list[tuple[Wallet, Level]], *, now: datetime) -> None:
-    shards = dict(Profile.objects.filter(pk__in=[wallet.pk for wallet, _ in risen]).values_list("pk", "shard"))
+def _key(ladder: list[Level], wallet: Wallet) -> str:
+    """The level held, by key; "" without one."""
+    return next((level.key for level in ladder if level.pk == wallet.level_id), "")
+
+
+def _tell(name: str, moved: list[Moved], *, now: datetime) -> None:
+    """State for each wallet the level that it has now, and the one before."""
+    shards = dict(Profile.objects.filter(pk__in=[wallet.pk for wallet, _, _ in moved]).values_list("pk", "shard"))
     append_engine_facts(
         [
             (
                 wallet.pk,
                 shards[wallet.pk],
-                LEVEL_REACHED,
-                f"level:{wallet.pk}:{level.key}:{now.isoformat()}",
-                {"level": level.key, "rank": level.rank},
+                name,
+                f"level:{wallet.pk}:{level.key if level else ''}:{now.isoformat()}",
+                {"level": level.key if level else "", "rank": level.rank if level else None, "before": before},
             )
-            for wallet, level in risen
+            for wallet, before, level in moved
         ],
         now=now,
     )

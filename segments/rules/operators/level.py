@@ -10,7 +10,7 @@ from pydantic import Field
 from common.params import Params
 from common.semijoin import has
 from common.text import say
-from segments.facts.names import LEVEL_REACHED, POINTS_CHANGED
+from segments.facts.names import LEVEL_LOST, LEVEL_REACHED, POINTS_CHANGED
 from segments.models import Level as Levels
 from segments.models import Wallet
 from segments.rules.operators import At, Drift, Operator, Reads, operators
@@ -25,7 +25,7 @@ class LevelParams(Params):
 
 @operators.register("level")
 class Level(Operator[LevelParams]):
-    """The level that the points ledger last gave; one lost at the end of a term is noticed once a day."""
+    """The level that the points ledger last gave or took; one that an operator removes is noticed once a day."""
 
     key = "level"
     family = "growth"
@@ -42,7 +42,7 @@ class Level(Operator[LevelParams]):
         return False
 
     def reads(self, params: LevelParams) -> Reads:
-        return Reads(facts=frozenset({LEVEL_REACHED, POINTS_CHANGED}), drift=Drift.DAILY)
+        return Reads(facts=frozenset({LEVEL_REACHED, LEVEL_LOST, POINTS_CHANGED}), drift=Drift.DAILY)
 
     def check(self, params: LevelParams) -> list[str]:
         known = set(Levels.objects.filter(key__in=params.levels).values_list("key", flat=True))

@@ -6,12 +6,14 @@ from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from django.utils.translation import override
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.django import TestCase
 
-from segments.growth import ledger
+from segments.growth import ledger, levels
 from segments.models import Event, Level, PointDraw, PointEntry, Profile, Wallet
+from segments.timeline import timeline
 
 D0 = datetime(2026, 3, 2, 12, tzinfo=UTC)
 
@@ -88,11 +90,38 @@ def test_levels_rise_at_once_and_fall_one_rung_at_the_end_of_the_term(db: None) 
     person = someone()
     ledger.earn(person.pk, 6000, key="x", reason="order", now=D0)
     assert Wallet.objects.get(pk=person.pk).level == Level.objects.get(key="gold")
-    assert Event.objects.get(name="@level_reached").properties == {"level": "gold", "rank": 2}
-    from segments.growth import levels
-
+    assert Event.objects.get(name="@level_reached").properties == {
+        "level": "gold", "rank": 2, "before": "",
+    }  # fmt: skip
     assert levels.renew_due(day(366)) == 1
     assert Wallet.objects.get(pk=person.pk).level == Level.objects.get(key="silver")
+    fall = Event.objects.get(name="@level_lost")
+    assert (fall.profile_id, fall.occurred_at) == (person.pk, day(366))
+    assert fall.properties == {"level": "silver", "rank": 1, "before": "gold"}
+    ledger.earn(person.pk, 2000, key="y", reason="order", now=day(700))
+    assert levels.renew_due(day(732)) == 1  # earned again: kept, and nothing is stated
+    assert Event.objects.filter(name="@level_lost").count() == 1
+    rise = Event.objects.filter(name="@level_reached")
+    assert rise.count() == 1
+
+
+def test_who_falls_off_the_ladder_has_no_level_and_a_fact_that_says_so(db: None) -> None:
+    Level.objects.create(key="gold", name="Gold", rank=1, threshold=100)
+    people = [someone() for _ in range(3)]
+    for person in people:
+        ledger.earn(person.pk, 100, key=f"x{person.pk}", reason="order", now=D0)
+    assert levels.renew_due(day(364)) == 0
+    assert not Event.objects.filter(name="@level_lost").exists()
+    assert levels.renew_due(day(365)) == 3
+    assert Wallet.objects.filter(level=None, level_until=None).count() == 3
+    facts = Event.objects.filter(name="@level_lost")
+    assert [fact.properties for fact in facts] == [{"level": "", "rank": None, "before": "gold"}] * 3
+    assert {fact.profile_id for fact in facts} == {person.pk for person in people}
+    assert levels.renew_due(day(800)) == 0
+    (moment, *_) = timeline(people[0].pk, until=day(366), only="facts")[0]
+    assert moment.title == "Lost the level gold"
+    with override("zh-hans"):
+        assert timeline(people[0].pk, until=day(366), only="facts")[0][0].title == "失去等级 gold"
 
 
 def test_a_batch_of_earns_takes_a_constant_number_of_statements(db: None, django_assert_max_num_queries) -> None:  # type: ignore[no-untyped-def]
