@@ -61,7 +61,7 @@ class EventCount(Operator[EventCountParams]):
         rows = within(facts_of(params.event, params.where), "occurred_at", params.days, at)
         if one:
             return has(rows, at.among)
-        return has_grouped(rows, at.among, test=test, times=Count("pk"))
+        return has_grouped(rows, at.among, test=test, times=Count("*"))
 
     def say(self, params: EventCountParams, language: str) -> str:
         times, window = say_compare(params.op, params.count, language), say_window(params.days, language)

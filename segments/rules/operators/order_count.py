@@ -55,8 +55,8 @@ class OrderCount(Operator[OrderCountParams]):
         if is_none(op, count):
             return ~has(rows, at.among)
         if zero_passes(op, count):
-            return ~has_grouped(rows, at.among, test=opposite("n", op, count), n=Count("pk"))
-        return has_grouped(rows, at.among, test=meets("n", op, count), n=Count("pk"))
+            return ~has_grouped(rows, at.among, test=opposite("n", op, count), n=Count("*"))
+        return has_grouped(rows, at.among, test=meets("n", op, count), n=Count("*"))
 
     def say(self, params: OrderCountParams, language: str) -> str:
         number = say_number(params.op, params.count, "order", "orders", language)
