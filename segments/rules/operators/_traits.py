@@ -1,4 +1,8 @@
-"""Conditions on one trait: a typed column of Profile where there is one, a key of `traits` otherwise."""
+"""Conditions on one trait: a typed column of Profile where there is one, a key of `traits` otherwise.
+
+Letters count as they are written on every database: LIKE is not used, since SQLite's takes "a" for "A" and neither
+takes "%" for itself. E-mail addresses are stored in small letters, so what they are compared with is made small too.
+"""
 
 from __future__ import annotations
 
@@ -9,11 +13,13 @@ from operator import or_
 from zoneinfo import ZoneInfo
 
 from django.db.models import F, Q, Value
-from django.db.models.functions import StrIndex
+from django.db.models.functions import Right, StrIndex
+from django.db.models.lookups import Exact, GreaterThan
 
 from common import jsonsql
 from common.jsonsql import Scalar
 from common.periods import start_of_day
+from segments.rules.operators import _json
 
 TEXTS = frozenset(
     {"email", "phone", "first_name", "last_name", "locale", "timezone", "country", "city", "gender"}
@@ -27,29 +33,37 @@ JSON = "traits"
 def equals_any(trait: str, values: Sequence[Scalar]) -> Q:
     """The trait is one of the values."""
     if trait in TEXTS:
-        return Q(**{f"{trait}__in": [str(value) for value in values]})
+        return Q(**{f"{trait}__in": [_as_stored(trait, value) for value in values]})
     return reduce(or_, (jsonsql.equals(JSON, trait, value) for value in values))
 
 
 def contains(trait: str, value: Scalar) -> Q:
     """A text that contains the value, or a list that has it."""
     if trait in TEXTS:
-        return Q(pk__isnull=False) & _found(trait, str(value), "gt", 0)
+        return Q(GreaterThan(_position(trait, value), 0))
     listed = jsonsql.has_element(JSON, trait, value)
     return listed | jsonsql.text(JSON, trait, value, start=False) if isinstance(value, str) else listed
 
 
 def starts(trait: str, value: str) -> Q:
     if trait in TEXTS:
-        return _found(trait, value, "exact", 1)
+        return Q(Exact(_position(trait, value), 1))
     return jsonsql.text(JSON, trait, value, start=True)
 
 
-def _found(trait: str, value: str, lookup: str, number: int) -> Q:
-    from django.db.models.lookups import Exact, GreaterThan
+def ends(trait: str, value: str) -> Q:
+    if trait in TEXTS:
+        return Q(Exact(Right(F(trait), len(value)), Value(_as_stored(trait, value))))
+    return _json.ends(JSON, trait, value)
 
-    position = StrIndex(F(trait), Value(value))
-    return Q(Exact(position, number) if lookup == "exact" else GreaterThan(position, number))
+
+def _position(trait: str, value: Scalar) -> StrIndex:
+    """Where the value begins in the column, from 1; 0 if it is not there."""
+    return StrIndex(F(trait), Value(_as_stored(trait, value)))
+
+
+def _as_stored(trait: str, value: Scalar) -> str:
+    return str(value).lower() if trait == "email" else str(value)
 
 
 def is_set(trait: str) -> Q:

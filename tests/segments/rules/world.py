@@ -45,6 +45,8 @@ FREE: dict[str, list[Any]] = {
     "tags": [["a", "b"], ["b", 1], [], "a", ["a", True]],
     "due": ["2026-03-01", "2026-03-02T23:00:00Z", "2024-02-29", "soon", 20260302, None],
 }
+DAYS = ["2026-03-01", "2026-03-02"]
+SETS: list[list[Any]] = [["a"], ["a", "b"], ["b", 1], ["a", True]]
 STAGES = ["prospect", "newcomer", "growing", "mature", "at_risk", "lapsed"]
 CELLS = ["champions", "loyal", "lost", "new"]
 
@@ -203,17 +205,23 @@ def judge_trait(p: Any, person: Person, now: datetime) -> bool:
         return (value not in (None, "")) == (op == "set")
     if op in ("equals", "not_equals"):
         return (value is not None and same(value, p["value"])) == (op == "equals")
-    if op == "any_of":
-        return value is not None and any(same(value, want) for want in p["values"])
-    if op == "contains":
-        if isinstance(value, list):
-            return any(same(item, p["value"]) for item in value)
-        return isinstance(value, str) and isinstance(p["value"], str) and p["value"] in value
-    if op == "starts":
-        return isinstance(value, str) and value.startswith(p["value"])
+    if op in ("any_of", "none_of"):
+        return (value is not None and any(same(value, want) for want in p["values"])) == (op == "any_of")
+    if op in ("contains", "not_contains"):
+        return contained(value, p["value"]) == (op == "contains")
+    if op in ("contains_any", "contains_all"):
+        return (any if op == "contains_any" else all)(contained(value, want) for want in p["values"])
+    if op in ("starts", "ends"):
+        return isinstance(value, str) and (value.startswith if op == "starts" else value.endswith)(p["value"])
     if op in ("less", "greater", "between"):
         return judge_number(p, value)
     return judge_day(p, day_of(trait, value), now)
+
+
+def contained(value: Any, want: Any) -> bool:
+    if isinstance(value, list):
+        return any(same(item, want) for item in value)
+    return isinstance(value, str) and isinstance(want, str) and want in value
 
 
 def judge_number(p: Any, value: Any) -> bool:
@@ -231,6 +239,8 @@ def judge_day(p: Any, day: date | None, now: datetime) -> bool:
     if op in ("before", "after"):
         bound = date.fromisoformat(p["value"])
         return day < bound if op == "before" else day > bound
+    if op == "between_days":
+        return date.fromisoformat(p["first"]) <= day <= date.fromisoformat(p["last"])
     width = timedelta(days=p["days"])
     if op == "last_days":
         return today - width <= day <= today
@@ -238,7 +248,10 @@ def judge_day(p: Any, day: date | None, now: datetime) -> bool:
         return today <= day <= today + width
     if op == "days_ago":
         return day <= today - width
-    return any(kept(day, today + timedelta(days=ahead)) for ahead in range(p["days"] + 1))
+    return any(
+        kept(day, today + timedelta(days=ahead))
+        for ahead in range(-p["days"] if op == "anniversary_around" else 0, p["days"] + 1)
+    )
 
 
 def kept(born: date, day: date) -> bool:
@@ -300,25 +313,37 @@ def leaf_recency(rng: random.Random) -> dict[str, Any]:
 
 def leaf_trait(rng: random.Random) -> dict[str, Any]:
     kind = rng.choice(["text", "time", "free", "number", "date", "list"])
+    span = {"first": "2026-02-27", "last": f"2026-03-0{rng.randint(1, 4)}"}
+    alike = [
+        "equals",
+        "not_equals",
+        "any_of",
+        "none_of",
+        "contains",
+        "not_contains",
+        "starts",
+        "ends",
+        "set",
+        "not_set",
+    ]
     if kind == "text":
-        op = rng.choice(["equals", "not_equals", "any_of", "contains", "starts", "set", "not_set"])
-        value = rng.choice(["Ber", "Berlin", "北", "bern"])
-        return {"trait": "city", "op": op, "value": value, "values": ["Bern", "北京"]}
-    if kind == "time":
-        trait = rng.choice(["registered_at", "birthday"])
-        choice = ["before", "after", "last_days", "next_days", "days_ago", "set", "not_set"]
-        op = rng.choice([*choice, "anniversary"] if trait == "birthday" else choice)
-        return {"trait": trait, "op": op, "value": "2026-03-01", "days": rng.choice([0, 1, 3])}
+        value = rng.choice(["Ber", "Berlin", "北", "bern", "lin", "京", "n"])
+        return {"trait": "city", "op": rng.choice(alike), "value": value, "values": ["Bern", "北京"]}
+    if kind in ("time", "date"):
+        trait = rng.choice(["registered_at", "birthday"]) if kind == "time" else "due"
+        choice = ["before", "after", "between_days", "last_days", "next_days", "days_ago", "set", "not_set"]
+        yearly = [] if trait == "registered_at" else ["anniversary", "anniversary_around"]
+        op = rng.choice([*choice, *yearly])
+        return {"trait": trait, "op": op, "value": rng.choice(DAYS), "days": rng.choice([0, 1, 3]), **span}
     if kind == "number":
         op = rng.choice(["less", "greater", "between", "equals"])
         return {"trait": "age", "op": op, "value": rng.choice([18, 18.5, 17]), "low": 17.5, "high": 40}
-    if kind == "date":
-        op = rng.choice(["before", "after", "last_days", "next_days", "days_ago", "anniversary", "set"])
-        return {"trait": "due", "op": op, "value": "2026-03-02", "days": rng.choice([0, 1, 3])}
     if kind == "list":
-        return {"trait": "tags", "op": "contains", "value": rng.choice(["a", "b", 1, True])}
-    op = rng.choice(["equals", "not_equals", "any_of", "contains", "starts", "set", "not_set"])
-    value = rng.choice(["pro", "pr"]) if op in ("starts", "contains") else rng.choice(["pro", True, 1])
+        op = rng.choice(["contains", "not_contains", "contains_any", "contains_all"])
+        return {"trait": "tags", "op": op, "value": rng.choice(["a", "b", 1, True]), "values": rng.choice(SETS)}
+    op = rng.choice([*alike, "contains_any"])
+    texts = op in ("starts", "ends", "contains", "not_contains")
+    value = rng.choice(["pro", "pr", "o"]) if texts else rng.choice(["pro", True, 1])
     return {"trait": "plan", "op": op, "value": value, "values": ["free", 1]}
 
 
