@@ -16,6 +16,7 @@ from zoneinfo import ZoneInfo
 
 from common.periods import local_date, start_of_day
 from segments.models.known import Stage
+from segments.stage_reasons import pack
 
 DEAD_DAYS = 180
 NEWCOMER_ORDERS = 2
@@ -204,11 +205,11 @@ def _finish(found: Standing, judged: Judged, days: Sequence[date], *, now: datet
 
 
 def _reason(judged: Judged, days: Sequence[date]) -> str:
+    """Why, as a key and numbers (segments.stage_reasons)."""
     if not days:
-        return "no orders"
-    orders = f"{len(days)} order{'s' if len(days) > 1 else ''}"
+        return pack("no_orders", {})
+    numbers: dict[str, float] = {"orders": len(days), "silent": judged.silent}
     if judged.stage not in AWAY:
-        return f"{orders}, the last {judged.silent} days ago"
-    limit = judged.churn if judged.stage == Stage.LAPSED else judged.warn
-    whose = "the own" if judged.own is not None else "everybody's"
-    return f"{orders}, silent for {judged.silent} days, more than {limit:g} by {whose} rhythm"
+        return pack("ordered", numbers)
+    numbers["limit"] = judged.churn if judged.stage == Stage.LAPSED else judged.warn
+    return pack("silent_own" if judged.own is not None else "silent_usual", numbers)

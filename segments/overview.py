@@ -8,7 +8,7 @@ from typing import Any
 
 from django.db.models import Count, QuerySet
 
-from segments.models import Event, Membership, Profile, Scores, Segment, SegmentRun
+from segments.models import Event, Membership, Profile, Scores, Segment, SegmentRun, StageChange
 from segments.models.known import STAGES, Stage
 
 
@@ -39,6 +39,12 @@ def new_people(*, since: datetime) -> int:
 def last_fact_at() -> datetime | None:
     """When the newest fact arrived, whoever sent it."""
     return Event.objects.order_by("-pk").values_list("received_at", flat=True).first()
+
+
+def stage_reason(profile: int, stage: str) -> str:
+    """Why the person came to the stage, as it is stored; "" for who has been there from the start."""
+    last = StageChange.objects.filter(profile=profile).order_by("-at", "-pk").values_list("after", "reason").first()
+    return last[1] if last and last[0] == stage else ""
 
 
 def has_facts() -> bool:

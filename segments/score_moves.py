@@ -13,6 +13,7 @@ from segments.facts.append import append_facts, engine_source
 from segments.facts.fact import NewFact
 from segments.models import Event, Scores, StageChange
 from segments.models.known import Stage
+from segments.stage_reasons import unpack
 
 FIELDS = (
     "r", "f", "m", "cell", "octant", "orders", "spent", "first_order_at", "last_order_at", "orders_ever", "spent_ever",
@@ -32,7 +33,7 @@ class Reason:
 
 @dataclass(frozen=True)
 class Move:
-    """One person's row as it was (None: never scored) and as it is now; `why` is the sentence for the stage."""
+    """One person's row as it was (None: never scored) and as it is now; `why` is the reason for the stage."""
 
     profile: int
     shard: int
@@ -66,7 +67,8 @@ def tell_moves(moves: Sequence[Move], *, now: datetime, reason: Reason) -> None:
         )  # fmt: skip
 
     for move, change in _stage_changes(moves, now=now):
-        said = {"before": change.before, "after": change.after, "reason": change.reason}
+        key, numbers = unpack(change.reason)
+        said = {"before": change.before, "after": change.after, "reason": key, **numbers}
         tell(move, names.STAGE_CHANGED, f"stage:{change.pk}", said)
     for move in moves:
         row = move.row

@@ -23,6 +23,7 @@ from common.registry import Registry
 from segments.facts import names
 from segments.models import Award, Event, Grant, PointEntry, StageChange
 from segments.models.known import Stage
+from segments.stage_reasons import in_words
 
 # Told by rows of their own, which know the reason.
 SKIP = frozenset(
@@ -163,7 +164,12 @@ class Stages(Strand):
         rows = StageChange.objects.filter(profile=profile, at__lt=until).order_by("-at", "-id")[:limit]
         return [
             Moment(
-                row.at, "stage", "trending_up", _stage(row.before) + " → " + _stage(row.after), row.reason, row.after
+                row.at,
+                "stage",
+                "trending_up",
+                _stage(row.before) + " → " + _stage(row.after),
+                in_words(row.reason),
+                row.after,
             )
             for row in rows
         ]

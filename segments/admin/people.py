@@ -22,6 +22,7 @@ from common import clock
 from common.admin import LargePage, ReadOnly, route, show
 from segments import overview
 from segments.models import Profile
+from segments.stage_reasons import in_words
 from segments.timeline import Moment, strands, timeline
 
 
@@ -88,6 +89,7 @@ class ProfileAdmin(ReadOnly, LargePage):
             traits=show.listed(profile.traits),
             identities=profile.identities.order_by("kind", "value"),
             scores=scores,
+            stage_reason=in_words(overview.stage_reason(profile.pk, scores.stage)) if scores else "",
             memberships=overview.memberships_of(profile.pk),
             wallet=getattr(profile, "wallet", None),
             panels=_panels(request, profile, now),

@@ -13,10 +13,19 @@ from rest_framework.response import Response
 from common.text import has_poison
 from segments.api.base import ApiView
 from segments.models import Identity, Profile, Scores
+from segments.overview import stage_reason
+from segments.stage_reasons import in_words, unpack
+
+
+class StageReasonSerializer(serializers.Serializer[Scores]):
+    key = serializers.CharField(help_text="no_orders, ordered, silent_own, silent_usual; empty for an older text")
+    numbers = serializers.DictField(child=serializers.FloatField(), help_text="orders, silent (days), limit (days)")
+    text = serializers.CharField(help_text="The sentence, in the language asked for")
 
 
 class ScoresSerializer(serializers.Serializer[Scores]):
     stage = serializers.CharField()
+    stage_reason = serializers.SerializerMethodField()
     stage_since = serializers.DateTimeField(allow_null=True)
     r = serializers.IntegerField(allow_null=True)
     f = serializers.IntegerField(allow_null=True)
@@ -30,6 +39,12 @@ class ScoresSerializer(serializers.Serializer[Scores]):
     first_order_at = serializers.DateTimeField(allow_null=True)
     last_order_at = serializers.DateTimeField(allow_null=True)
     computed_at = serializers.DateTimeField()
+
+    @extend_schema_field(StageReasonSerializer(allow_null=True))
+    def get_stage_reason(self, row: Scores) -> Any:
+        stored = stage_reason(row.pk, row.stage)
+        key, numbers = unpack(stored)
+        return {"key": key, "numbers": numbers, "text": in_words(stored)} if stored else None
 
 
 class ProfileSerializer(serializers.Serializer[Profile]):

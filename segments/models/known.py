@@ -92,7 +92,7 @@ class Scores(models.Model):
 
 
 class StageChange(models.Model):
-    """One move between stages, with the sentence that explains it."""
+    """One move between stages, with the reason as a key and numbers (segments.stage_reasons)."""
 
     profile = models.ForeignKey(Profile, models.CASCADE, db_index=False, related_name="stage_changes")
     at = models.DateTimeField(_("time"))

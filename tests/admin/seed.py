@@ -148,7 +148,7 @@ def _life(n: int, profile: Profile, now: datetime, rng: random.Random) -> None:
         at=now - timedelta(days=9),
         before=STAGES[(n * 7 - 1) % 6],
         after=stage,
-        reason="no order for 64 days; own usual gap is 21 days",
+        reason="silent_own:orders=5,silent=64,limit=31.5",
     )
     address = address_for(profile, "email", now)
     assert address

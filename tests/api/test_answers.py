@@ -16,7 +16,7 @@ from campaigns.models import Arm, Enrolment, Experiment, Journey
 from common import clock
 from common.models import AuditEntry
 from messaging.models import Account, Attempt, Delivery
-from segments.models import Membership, Segment
+from segments.models import Membership, Scores, Segment, StageChange
 from tests.api.callers import a_program, codes
 from tests.campaigns.stories import click, make_campaign, make_delivery, make_goal, order, read_all
 from tests.people import NOW, make_profile
@@ -95,6 +95,27 @@ def test_a_person_by_user_id_with_scores_and_segments() -> None:
     mei.erased_at = NOW
     mei.save()
     assert program.get("/api/profiles/shop/7").status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("language", "text"),
+    [
+        ("en", "4 orders, silent for 33 days, more than 31 by the own rhythm"),
+        ("zh-hans", "4 个订单，已沉默 33 天，超过自身节奏的 31 天"),
+    ],
+)
+def test_why_somebody_is_at_a_stage_as_key_and_in_words(language: str, text: str) -> None:
+    mei = make_profile(user_id="mei")
+    Scores.objects.create(profile=mei, stage="at_risk", computed_at=NOW)
+    client = a_program("profiles:read").client
+    with override("en"):  # puts the language back that the request leaves behind
+        asked: dict[str, Any] = {"headers": {"Accept-Language": language}}
+        assert client.get("/api/profiles/mei", **asked).json()["scores"]["stage_reason"] is None
+        for day, after in enumerate(["mature", "at_risk"]):
+            reason = "silent_own:orders=4,silent=33,limit=31" if after == "at_risk" else "ordered:orders=8,silent=0"
+            StageChange.objects.create(profile=mei, at=NOW + timedelta(days=day), after=after, reason=reason)
+        shown = client.get("/api/profiles/mei", **asked).json()["scores"]["stage_reason"]
+    assert shown == {"key": "silent_own", "numbers": {"orders": 4, "silent": 33, "limit": 31}, "text": text}
 
 
 # Messages

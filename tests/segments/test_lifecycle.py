@@ -85,7 +85,7 @@ def test_a_worse_stage_must_hold_at_two_midnights_however_often_we_look() -> Non
     assert standing.changes_on == noon(93, 0)
     fallen = settle(standing, bought, now=noon(93, 0), zone=ZONE, rhythm=USUAL)
     assert (fallen.stage, fallen.since, fallen.pending) == (Stage.AT_RISK, noon(93, 0), "")
-    assert fallen.reason == "4 orders, silent for 33 days, more than 31 by the own rhythm"
+    assert fallen.reason == "silent_own:orders=4,silent=33,limit=31"
     assert (
         settle(Standing(Stage.GROWING, noon(60)), bought, now=noon(93, 9), zone=ZONE, rhythm=USUAL).stage == "at_risk"
     )

@@ -11,6 +11,7 @@ from django.db import connection
 from segments import scores
 from segments.models import Event, Order, Profile, RfmEdges, Scores, StageChange
 from segments.scores import score_all, score_changed
+from segments.stage_reasons import in_words
 from tests.people import NOW, make_fact, make_order, make_profile
 from tests.segments.refresh.settled import settle_log
 
@@ -48,14 +49,17 @@ def test_a_first_order_is_told_and_silence_alone_goes_on_telling() -> None:
     assert (row.stage, row.orders, row.spent, row.r, row.cell) == ("newcomer", 1, 1000, 5, "new")
     for number in (1, 30, 59, 60, 61, 62, 75, 90, 91, 92, 93):
         look(NOW + number * DAY)
-    moves = [(said["before"], said["after"], said["reason"]) for _, said, _ in told()]
-    assert moves == [
-        ("prospect", "newcomer", "1 order, the last 0 days ago"),
+    assert [said for _, said, _ in told()] == [
+        {"before": "prospect", "after": "newcomer", "reason": "ordered", "orders": 1, "silent": 0},
+        {"before": "newcomer", "after": "at_risk", "reason": "silent_usual", "orders": 1, "silent": 62, "limit": 60},
+        {"before": "at_risk", "after": "lapsed", "reason": "silent_usual", "orders": 1, "silent": 92, "limit": 90},
+    ]
+    assert all(live for _, _, live in told())
+    assert [(c.before, c.after, in_words(c.reason, "en")) for c in StageChange.objects.order_by("id")] == [
+        ("prospect", "newcomer", "1 order, the last today"),
         ("newcomer", "at_risk", "1 order, silent for 62 days, more than 60 by everybody's rhythm"),
         ("at_risk", "lapsed", "1 order, silent for 92 days, more than 90 by everybody's rhythm"),
     ]
-    assert all(live for _, _, live in told())
-    assert [(c.before, c.after) for c in StageChange.objects.order_by("id")] == [m[:2] for m in moves]
 
 
 def test_a_return_is_won_back_and_the_flag_is_let_go() -> None:
