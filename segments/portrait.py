@@ -40,9 +40,12 @@ def blank_portrait(now: datetime) -> Portrait:
     return Portrait("", "", "", "", "", "", "", "", "", None, None, "{}", now, now)
 
 
+_encode = json.JSONEncoder(ensure_ascii=False).encode
+
+
 def to_text(traits: Mapping[str, Any]) -> str:
     """Traits as the JSON text that both databases store."""
-    return json.dumps(traits, ensure_ascii=False)
+    return _encode(traits)
 
 
 def differ(before: Portrait, after: Portrait, apart: timedelta) -> bool:

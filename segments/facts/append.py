@@ -40,12 +40,15 @@ def append_facts(facts: Sequence[NewFact], *, now: datetime) -> list[int]:
     first: dict[tuple[int, str], int] = {}
     for index, fact in enumerate(facts):
         first.setdefault((fact.source, fact.key), index)
-    wanted = sorted(first.values())
-    new: set[tuple[int, str]] = set()
+    wanted = list(first.values())  # in the order of the facts
+    fresh: list[int] = []
     for start in range(0, len(wanted), BATCH):
-        rows = [_row(facts[index], now) for index in wanted[start : start + BATCH]]
-        new.update(_insert(rows))
-    fresh = [index for index in wanted if (facts[index].source, facts[index].key) in new]
+        part = wanted[start : start + BATCH]
+        found = _insert([_row(facts[index], now) for index in part])
+        if len(found) < len(part):
+            new = set(found)
+            part = [index for index in part if (facts[index].source, facts[index].key) in new]
+        fresh += part
     raise_stats([facts[index] for index in fresh if facts[index].kind != "system"])
     return fresh
 
@@ -78,8 +81,11 @@ def _row(fact: NewFact, now: datetime) -> tuple[Any, ...]:
     )  # fmt: skip
 
 
+_encode = json.JSONEncoder(ensure_ascii=False).encode
+
+
 def _json(said: Mapping[str, Any]) -> str:
-    return json.dumps(said, ensure_ascii=False) if said else "{}"
+    return _encode(said) if said else "{}"
 
 
 def _insert(rows: list[tuple[Any, ...]]) -> list[tuple[int, str]]:
@@ -91,7 +97,8 @@ def _insert(rows: list[tuple[Any, ...]]) -> list[tuple[int, str]]:
             flat = [plain(value) if isinstance(value, datetime) else value for row in rows for value in row]
             values = ", ".join([f"({', '.join(['%s'] * len(COLUMNS))}, 0)"] * len(rows))
             cursor.execute(_SQLITE.format(values=values), flat)
-        return [(int(source), key) for source, key in cursor.fetchall()]
+        there_now: list[tuple[int, str]] = cursor.fetchall()
+        return there_now
 
 
 def _literals(columns: Sequence[tuple[str, str]], rows: Sequence[tuple[Any, ...]]) -> list[Any]:

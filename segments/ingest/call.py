@@ -80,7 +80,7 @@ def read_id(row: Mapping[str, Any], name: str, *, most: int = 255) -> str:
     value = row.get(name)
     if value is None:
         return ""
-    if isinstance(value, bool) or not isinstance(value, str | int):
+    if value.__class__ is not str and (isinstance(value, bool) or not isinstance(value, str | int)):
         raise Refused("wrong_type", name, "an id is text or a whole number")
     text = str(value).strip()
     if len(text) > most:
@@ -95,6 +95,7 @@ def read_object(row: Mapping[str, Any], name: str) -> Mapping[str, Any]:
     value = row.get(name)
     if value is None:
         return {}
-    if not isinstance(value, Mapping):
+    if value.__class__ is not dict and not isinstance(value, Mapping):
         raise Refused("wrong_type", name, "this is an object")
-    return value
+    found: Mapping[str, Any] = value
+    return found

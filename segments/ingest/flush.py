@@ -77,12 +77,13 @@ def flush(calls: Sequence[Call], *, source: int, now: datetime) -> Flushed:
     """Store a batch in the caller's transaction. Raises Contended when it must be done again."""
     fresh, known = _first_of_each(calls)
     people = _people(fresh)
-    if not all(_only_adds(call, people) for call in fresh):
+    quiet = all(_only_adds(call, people) for call in fresh)
+    if not quiet:
         fresh, there = _without_known(fresh, source)
         known |= there
     spoken, rejects = _resolve(people, fresh)
     _hold(people, spoken)
-    changes = _gather(spoken, people)
+    changes = _gather(spoken, people, quiet=quiet)
     drawn = {
         person: changes[person].draw(blank_portrait(changes[person].first_seen))
         for person in people.created
@@ -95,7 +96,7 @@ def flush(calls: Sequence[Call], *, source: int, now: datetime) -> Flushed:
     faultpoint("ingest.appended")
     stored = [spoken[place] for place in new]
     if len(stored) < len(spoken):
-        changes = _gather(stored, people)
+        changes = _gather(stored, people, quiet=quiet)
     _change_known({person: change for person, change in changes.items() if person not in drawn})
     write_orders([(call, person.root.id) for call, person in stored], source=source)
     learn([call.traits.rest for call, _ in stored if call.traits], now=now)
@@ -153,7 +154,8 @@ def _resolve(people: People, calls: Sequence[Call]) -> tuple[list[tuple[Call, Pe
     rejects: list[Reject] = []
     for call in calls:
         try:
-            people.refuse_alias(call)
+            if call.kind == "alias":
+                people.refuse_alias(call)
             spoken.append((call, people.resolve(call)))
         except Refused as refused:
             rejects.append(Reject(call.index, call.raw, refused))
@@ -183,11 +185,13 @@ _HELD = (
 )
 
 
-def _gather(spoken: Sequence[tuple[Call, Person]], people: People) -> dict[Person, Change]:
-    """What the batch says of each person, as they turn out at its end."""
+def _gather(spoken: Sequence[tuple[Call, Person]], people: People, *, quiet: bool) -> dict[Person, Change]:
+    """What the batch says of each person, as they turn out at its end; nothing of the settled by quiet calls."""
     changes: dict[Person, Change] = {}
     for call, person in spoken:
         root = person.root
+        if quiet and root.settled:
+            continue
         change = changes.get(root)
         if change is None:
             change = changes[root] = Change.of(call)
@@ -235,6 +239,6 @@ def _see(rows: Sequence[tuple[int, datetime, datetime, datetime]]) -> None:
 
 def _fact(call: Call, person: Person, source: int) -> NewFact:
     return NewFact(
-        person.id, person.shard, call.name, call.occurred_at, call.key, source, kind=call.kind, value=call.value,
-        properties=call.properties, context=call.context, live=call.live, flags=call.flags[:40],
+        person.id, person.shard, call.name, call.occurred_at, call.key, source, call.kind, call.value,
+        call.properties, call.context, call.live, call.flags[:40],
     )  # fmt: skip

@@ -20,7 +20,7 @@ from segments.ingest.traits import read_email, read_phone, read_traits, with_con
 from segments.ingest.utm import read_utm
 
 LINES = "$lines"  # where an import puts the items of an order, apart from what the fact keeps
-DROPPED = ("traits", "ip")  # of the context: said elsewhere, or personal without use
+DROPPED = frozenset({"traits", "ip"})  # of the context: said elsewhere, or personal without use
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ def read_call(raw: Any, index: int, reading: Reading) -> Call:
         email=email,
         phone=phone,
         live=_is_live(at, flags, reading),
-        flags=",".join(flags + (["repaired"] if repaired else [])),
+        flags=",".join([*flags, "repaired"] if repaired else flags) if flags or repaired else "",
         properties=_properties(row, kind, properties, context),
         context=_context(context),
         utm=read_utm(properties, context),
@@ -176,9 +176,9 @@ def _time(row: Mapping[str, Any], reading: Reading) -> tuple[datetime, list[str]
 
 
 def _is_live(at: datetime, flags: list[str], reading: Reading) -> bool:
-    if NOT_LIVE.intersection(flags):
+    if flags and NOT_LIVE.intersection(flags):
         return False
-    return (reading.live_since is not None and at >= reading.live_since) or not reading.historical
+    return not reading.historical or (reading.live_since is not None and at >= reading.live_since)
 
 
 def _properties(
@@ -200,11 +200,15 @@ def _traits(row: Mapping[str, Any], context: Mapping[str, Any]) -> Mapping[str, 
 
 
 def _context(context: Mapping[str, Any]) -> Mapping[str, Any]:
-    return {name: value for name, value in context.items() if name not in DROPPED} if context else context
+    if DROPPED.isdisjoint(context):
+        return context
+    return {name: value for name, value in context.items() if name not in DROPPED}
 
 
 def _with_traits(call: Call, row: Mapping[str, Any], context: Mapping[str, Any]) -> Call:
     once = read_object(row, "traitsOnce")
+    if call.kind != "identify" and row.get("traits") is None and row.get("traitsOnce") is None:
+        return call
     said = call.properties if call.kind == "identify" else {} if call.kind == "group" else read_object(row, "traits")
     if call.kind != "identify" and not said and not once:
         return call

@@ -63,8 +63,12 @@ class People:
 
     def resolve(self, call: Call) -> Person:
         """The person of a call; new names are attached and merges noted. Raises Refused for a forbidden alias."""
-        call = self._turn(call)
         linking = call.kind in LINKING
+        if not linking:
+            found = self._named.get((USER, call.user_id) if call.user_id else (ANONYMOUS, call.anonymous_id))
+            if found is not None:
+                return found.root
+        call = self._turn(call)
         if not call.user_id:
             person = self._unknown_person(call)
         else:

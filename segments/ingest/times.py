@@ -27,6 +27,8 @@ def parse_time(value: Any, path: str) -> tuple[datetime | None, bool]:
     except ValueError:
         raise Refused("bad_timestamp", path, f"'{value[:40]}' is not an ISO 8601 time") from None
     try:
+        if at.tzinfo is UTC:
+            return at, False
         return (at.replace(tzinfo=UTC), True) if at.tzinfo is None else (at.astimezone(UTC), False)
     except OverflowError:
         return None, False

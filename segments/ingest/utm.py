@@ -9,6 +9,7 @@ from urllib.parse import parse_qsl, urlsplit
 from common.text import utm_value
 
 PARTS = ("source", "medium", "campaign", "content", "term", "id")
+GIVEN = frozenset(f"utm_{part}" for part in PARTS)
 FIRST, LATEST = "$utm_", "$latest_utm_"
 OURS = (FIRST, LATEST)
 
@@ -16,15 +17,17 @@ OURS = (FIRST, LATEST)
 def read_utm(properties: Mapping[str, Any], context: Mapping[str, Any]) -> dict[str, str]:
     """Short name ("source") → normalised value, from context.campaign, else from the page's address; often {}."""
     campaign = context.get("campaign")
-    if isinstance(campaign, Mapping) and campaign:
+    if campaign and isinstance(campaign, Mapping):
         found = _clean({**campaign, "campaign": campaign.get("name", campaign.get("campaign"))})
         if found:
             return found
     page = context.get("page")
-    urls = [page.get("url"), page.get("search")] if isinstance(page, Mapping) else []
+    urls = [page.get("url"), page.get("search")] if page and isinstance(page, dict | Mapping) else []
     for url in (*urls, properties.get("url"), properties.get("$current_url")):
         if isinstance(url, str) and "utm_" in url.lower() and (found := _of_address(url)):
             return found
+    if GIVEN.isdisjoint(properties):
+        return {}
     return _clean({part: properties[f"utm_{part}"] for part in PARTS if f"utm_{part}" in properties})
 
 
