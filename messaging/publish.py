@@ -70,17 +70,19 @@ def publish_template(template: Template, *, now: datetime, by: Any = None) -> Te
 
 
 def compile_template(template: Template) -> dict[str, Any]:
-    """The content of a version: {locale: {part: source, "links": [places]}}. Raises Invalid with all problems."""
+    """The content of a version: {locale: {part: source, "links": [places]}}.
+
+    Raises Invalid with all problems: those of the draft as it stands, of its markup, and of its words with the sample
+    data, whichever other ones there are.
+    """
     problems = check_template(template)
-    if problems:
-        raise Invalid(problems)
-    content: dict[str, Any] = {}
-    for locale, sources in template.content.items():
+    content, sound = {}, {}
+    for locale, sources in _readable(template).items():
         page = _build(template, locale, sources, problems)
-        if page is not None:
-            content[locale] = page.frozen()
-    if not problems:
-        problems += _try(template, content)
+        content[locale] = page.frozen()
+        if not page.faults and not any(_check_words(template, locale, template.content[locale])):
+            sound[locale] = content[locale]
+    problems += _try(template, sound)
     if problems:
         raise Invalid(problems)
     return content
@@ -91,11 +93,9 @@ def preview_template(template: Template, *, locale: str, context: Mapping[str, A
 
     Raises Invalid with all problems of the draft, RenderError when this person's data do not suffice.
     """
-    problems = check_template(template)
-    if problems:
-        raise Invalid(problems)
-    chosen = choose(template.content, locale) or locale
-    page = _build(template, chosen, template.content[chosen], problems)
+    problems, readable = check_template(template), _readable(template)
+    chosen = choose(readable, locale) or locale
+    page = _build(template, chosen, readable[chosen], problems) if chosen in readable else None
     if page is None or problems:
         raise Invalid(problems)
     draft = of_content(template.channel, template.klass, {chosen: page.frozen()})
@@ -113,26 +113,53 @@ def check_template(template: Template) -> list[Problem]:
     if not isinstance(template.content, dict) or not template.content:
         return [*problems, Problem("content", _("has no words in any language"))]
     for locale, sources in template.content.items():
-        problems += _check_locale(template, f"content.{locale}", sources)
+        problems += _check_words(template, locale, sources)
+        problems += _check_leaving(template, locale, sources)
     return problems
 
 
-def _check_locale(template: Template, path: str, sources: Any) -> Iterator[Problem]:
-    if not isinstance(sources, dict) or not all(isinstance(text, str) for text in sources.values()):
+def _readable(template: Template) -> dict[str, dict[str, str]]:
+    """What can be built: by locale the parts that the channel has and that the guard lets through."""
+    if template.channel not in channels or not isinstance(template.content, dict):
+        return {}
+    allowed, html = _allowed(template), _html(template)
+    return {
+        locale: {n: text for n, text in sources.items() if n in allowed and not guard.check(text, html=n in html)}
+        for locale, sources in template.content.items()
+        if _is_parts(sources)
+    }
+
+
+def _is_parts(sources: Any) -> bool:
+    return isinstance(sources, dict) and all(isinstance(text, str) for text in sources.values())
+
+
+def _allowed(template: Template) -> set[str]:
+    """The parts that may be written; an e-mail's HTML also as MJML."""
+    known = set(channels.get(template.channel).parts)
+    return {*known, MARKUP} if "html" in known else known
+
+
+def _html(template: Template) -> set[str]:
+    return {*html_parts(template.channel), MARKUP}
+
+
+def _check_words(template: Template, locale: str, sources: Any) -> Iterator[Problem]:
+    """What is wrong with one locale's parts, so that they cannot be built or rendered."""
+    path = f"content.{locale}"
+    if not _is_parts(sources):
         yield Problem(path, _("must be parts by name, each a text"))
         return
-    known = channels.get(template.channel).parts if template.channel in channels else ()
-    allowed = {*known, MARKUP} if "html" in known else set(known)
-    html = html_parts(template.channel) | {MARKUP}
+    allowed, html = _allowed(template) if template.channel in channels else set(sources), _html(template)
+    preheader = "preheader" in allowed
     for name, source in sources.items():
-        if known and name not in allowed:
+        if name not in allowed:
             yield Problem(f"{path}.{name}", _("the channel has no such part"))
-        for fault in guard.check(source, html=name in html):
-            yield Problem(f"{path}.{name}", str(fault))
+        faults = guard.check(source, html=name in html)
+        yield from (Problem(f"{path}.{name}", str(fault)) for fault in faults)
+        if not faults:
+            yield from _check_variables(f"{path}.{name}", source, html=name in html, preheader=preheader)
     yield from _check_parts(template, path, sources)
-    for name, source in sources.items():
-        if not guard.check(source, html=name in html):
-            yield from _check_variables(f"{path}.{name}", source, html=name in html, preheader="preheader" in known)
 
 
 def _check_parts(template: Template, path: str, sources: Mapping[str, str]) -> Iterator[Problem]:
@@ -143,13 +170,21 @@ def _check_parts(template: Template, path: str, sources: Mapping[str, str]) -> I
         return
     if "html" in sources and MARKUP in sources:
         yield Problem(f"{path}.html", _("is written twice: as HTML and as MJML"))
-    bodies = [name for name in ("html", MARKUP, "text") if sources.get(name, "").strip()]
-    if not bodies:
+    if not _bodies(sources):
         yield Problem(path, _("has no body: write html, mjml or text"))
-    if template.klass == "marketing":
-        for name in bodies:
-            if not _names(sources[name], UNSUBSCRIBE, html=name != "text"):
-                yield Problem(f"{path}.{name}", _("has no unsubscribe link: {{ links.unsubscribe }}"))
+
+
+def _bodies(sources: Mapping[str, str]) -> list[str]:
+    return [name for name in ("html", MARKUP, "text") if sources.get(name, "").strip()]
+
+
+def _check_leaving(template: Template, locale: str, sources: Any) -> Iterator[Problem]:
+    """Whether every body of a marketing mail lets its reader leave; it would render without."""
+    if template.channel != "email" or template.klass != "marketing" or not _is_parts(sources):
+        return
+    for name in _bodies(sources):
+        if not _names(sources[name], UNSUBSCRIBE, html=name != "text"):
+            yield Problem(f"content.{locale}.{name}", _("has no unsubscribe link: {{ links.unsubscribe }}"))
 
 
 def _names(source: str, step: tuple[str, str], *, html: bool) -> bool:
@@ -170,17 +205,11 @@ def _check_variables(path: str, source: str, *, html: bool, preheader: bool) -> 
             yield Problem(path, _("there is no variable '%(name)s'") % {"name": f"{root}.{step}"})
 
 
-def _build(template: Template, locale: str, sources: Mapping[str, str], problems: list[Problem]) -> Page | None:
+def _build(template: Template, locale: str, sources: Mapping[str, str], problems: list[Problem]) -> Page:
     """One locale worked into frozen parts; what is wrong goes to `problems`."""
-    path = f"content.{locale}"
     channel = channels.get(template.channel)
-    kind = Kind(html_parts(template.channel), channel.tracks_opens, brand_url(), locale)
-    try:
-        page = build(sources, kind)
-    except (Refused, TemplateSyntaxError, ValueError) as error:
-        problems.append(Problem(path, str(error)))
-        return None
-    problems += [Problem(f"{path}.{part}", message) for part, message in page.faults]
+    page = build(sources, Kind(html_parts(template.channel), channel.tracks_opens, brand_url(), locale))
+    problems += [Problem(f"content.{locale}.{part}", message) for part, message in page.faults]
     return page
 
 

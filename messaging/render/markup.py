@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import html as entities
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
@@ -17,9 +18,11 @@ import css_inline
 import mrml
 from inscriptis import get_text
 from inscriptis.model.config import ParserConfig
+from jinja2 import TemplateSyntaxError
 from selectolax.lexbor import LexborHTMLParser
 
 from messaging.links import Place
+from messaging.render.cell.limits import Refused
 from messaging.render.shield import Shielded, as_words, has_marks, shield, unmarked, with_preheader
 
 PLACE, INNER = "\x02", "\x03"  # what stands around the place of a link, and before a destination that people change
@@ -63,20 +66,32 @@ class Kind:
 
 
 def build(sources: Mapping[str, str], kind: Kind) -> Page:
-    """Work one locale's sources into frozen parts. Raises Refused and TemplateSyntaxError; other faults are in
-    `faults` as (part, message)."""
-    page = Page()
-    preheader = shield_only(sources.get("preheader", ""))
+    """Work one locale's sources into frozen parts. What is wrong with any of them is in `faults` as (part, message),
+    for every part: one that cannot be read does not hide what is wrong with the others."""
+    page, preheader = Page(), ""
+    with _noting(page, "preheader"):
+        preheader = shield_only(sources.get("preheader", ""))
     for name, source in sources.items():
         if name in ("preheader", "text"):
             continue
-        if name == "mjml" or name in kind.html:
-            _markup(page, name, source, preheader, kind)
-        else:
-            page.parts[name] = shield_only(source)
+        with _noting(page, name):
+            if name == "mjml" or name in kind.html:
+                _markup(page, name, source, preheader, kind)
+            else:
+                page.parts[name] = shield_only(source)
     if sources.get("text"):
-        page.parts["text"] = _plain(page, sources["text"], kind)
+        with _noting(page, "text"):
+            page.parts["text"] = _plain(page, sources["text"], kind)
     return page
+
+
+@contextmanager
+def _noting(page: Page, part: str) -> Iterator[None]:
+    """A part that cannot be read at all is a fault of the page."""
+    try:
+        yield
+    except (Refused, TemplateSyntaxError, ValueError) as error:
+        page.faults.append((part, str(error)))
 
 
 def shield_only(source: str) -> str:
@@ -87,6 +102,7 @@ def shield_only(source: str) -> str:
 
 def _markup(page: Page, name: str, source: str, preheader: str, kind: Kind) -> None:
     """One HTML part, and the text part made from it if none is written."""
+    part = name  # as its author knows it
     source, shown = with_preheader(source, preheader)
     own_tables = "<tbody" not in source.lower()
     shielded = shield(source, markup=True)
@@ -95,9 +111,9 @@ def _markup(page: Page, name: str, source: str, preheader: str, kind: Kind) -> N
         name, text = "html", _from_mjml(text, kind.locale)
     whole = whole or "<html" in text.lower()
     text = text if whole else f"<html><body>{text}</body></html>"
-    page.faults += [(name, message) for message in _dangers(LexborHTMLParser(text))]
+    page.faults += [(part, message) for message in _dangers(LexborHTMLParser(text))]
     tree = LexborHTMLParser(_INLINER.inline(text) if whole else text)
-    _take_links(page, name, tree, shielded, kind)
+    _take_links(page, part, tree, shielded, kind)
     done = _settled(tree.html or "", own_tables)
     if whole and "text" not in page.parts and name == "html":
         page.parts["text"] = _restored(page, shielded, _text_of(done, shielded), html=False)

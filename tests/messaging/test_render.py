@@ -334,6 +334,57 @@ def test_every_problem_is_told_at_once() -> None:
 
 
 @db
+def test_publishing_tells_faults_of_every_kind_at_once_and_stores_nothing() -> None:
+    """A topic that is missing, words that cannot be read, HTML that is forbidden, a link that leads nowhere, MJML that
+    is none, an unsubscribe link that is missing and a variable that the sample does not have."""
+    body = "<html><body onload='x()'><script>1</script><a href='javascript:1'>a</a>Hi</body></html>"
+    content = {
+        "en": {"subject": "{{ 'a' | safe }}", "html": body},
+        "de": {"subject": "Hallo", "mjml": "<mjml><mj-body></mjml>", "text": "Hi {{ nobody }} http://a@b.example/"},
+        "zh-hans": {"subject": "您好", "html": "<html><body>{{ event.plan }}</body></html>"},
+    }
+    template_row = draft(content=content)
+    template_row.save()
+    with pytest.raises(Invalid) as raised:
+        publish_template(template_row, now=NOW)
+    told = [(problem.path, problem.message.split(":")[0]) for problem in raised.value.problems]
+    assert sorted(told) == sorted(
+        [
+            ("topic", "is required, or people could not leave it"),
+            ("content.en.subject", "line 1"),
+            ("content.en.html", "<script> is not allowed"),
+            ("content.en.html", "the attribute onload is not allowed"),
+            ("content.en.html", "a link must not begin with javascript"),
+            ("content.en.html", "has no unsubscribe link"),
+            ("content.de.mjml", "unexpected end of stream in root template"),
+            ("content.de.mjml", "has no unsubscribe link"),
+            ("content.de.text", "there is no variable 'nobody' (known"),
+            ("content.de.text", "has no unsubscribe link"),
+            ("content.de.text", "a link must not carry a user name"),
+            ("content.zh-hans.html", "has no unsubscribe link"),
+            ("content.zh-hans", "with the sample data"),
+        ]
+    )
+    assert not template_row.versions.exists()
+    with pytest.raises(Invalid) as shown:
+        preview_template(template_row, locale="en")
+    assert len([one for one in shown.value.problems if one.path.startswith("content.en")]) == 5
+
+
+@db
+@pytest.mark.parametrize(
+    "content", [None, [], {}, {"en": "Hello"}, {"en": {"subject": 1}}, {"en": {}}, {"en": {"html": ""}}]
+)
+@pytest.mark.parametrize("channel", ["email", "pigeon"])
+def test_a_draft_of_any_shape_is_told_and_never_raises_another_error(content: Any, channel: str) -> None:
+    template_row = Template(channel=channel, klass="transactional", content=content)
+    for ask in (compile_template, lambda row: preview_template(row, locale="en")):
+        with pytest.raises(Invalid) as raised:
+            ask(template_row)
+        assert raised.value.problems
+
+
+@db
 @pytest.mark.parametrize(
     "danger",
     [
