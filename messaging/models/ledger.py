@@ -138,6 +138,7 @@ class Delivery(models.Model):
     opened_at = models.DateTimeField(_("opened"), null=True)
     clicked_at = models.DateTimeField(_("clicked"), null=True)
     inbox_read_at = models.DateTimeField(_("read"), null=True)
+    origin = models.BigIntegerField(null=True, editable=False)
 
     class Meta:
         verbose_name = _("message")

@@ -43,6 +43,7 @@ class Address(models.Model):
     verified_at = models.DateTimeField(_("verified"), null=True, blank=True)
     last_engaged_at = models.DateTimeField(_("last engaged"), null=True, blank=True)
     created_at = models.DateTimeField(_("created"))
+    origin = models.BigIntegerField(null=True, editable=False)
 
     class Meta:
         verbose_name = _("address")
@@ -70,6 +71,7 @@ class Consent(models.Model):
     at = models.DateTimeField(_("time"))
     expires_at = models.DateTimeField(_("expires"), null=True, blank=True)
     evidence = models.JSONField(_("evidence"), default=dict)
+    origin = models.BigIntegerField(null=True, editable=False)
 
     class Meta:
         verbose_name = _("consent")

@@ -74,6 +74,7 @@ class Coupon(models.Model):
     expires_at = models.DateTimeField(_("expires"), null=True, blank=True)
     redeemed_at = models.DateTimeField(_("redeemed"), null=True, blank=True)
     order_ref = models.CharField(_("order"), max_length=120, blank=True)
+    origin = models.BigIntegerField(null=True, editable=False)
 
     class Meta:
         verbose_name = _("coupon")
@@ -104,6 +105,7 @@ class Grant(models.Model):
     at = models.DateTimeField(_("time"))
     expires_at = models.DateTimeField(_("expires"), null=True, blank=True)
     reason = models.CharField(_("reason"), max_length=200, blank=True)
+    origin = models.BigIntegerField(null=True, editable=False)
 
     class Meta:
         verbose_name = _("grant")

@@ -76,6 +76,7 @@ class PointEntry(AppendOnly):
     reason = models.CharField(_("reason"), max_length=120)
     key = models.CharField(max_length=160, unique=True)
     reverses = models.ForeignKey("self", models.PROTECT, null=True, related_name="reversals")
+    origin = models.BigIntegerField(null=True, editable=False)
 
     class Meta:
         verbose_name = _("point entry")
@@ -130,6 +131,7 @@ class Award(models.Model):
     key = models.CharField(max_length=160, unique=True)
     at = models.DateTimeField(_("time"))
     reason = models.CharField(_("reason"), max_length=200, blank=True)
+    origin = models.BigIntegerField(null=True, editable=False)
 
     class Meta:
         verbose_name = _("award")
@@ -175,6 +177,7 @@ class MissionProgress(models.Model):
     period = models.CharField(max_length=10, blank=True)
     count = models.PositiveIntegerField(_("done"), default=0)
     completed_at = models.DateTimeField(_("completed"), null=True)
+    origin = models.BigIntegerField(null=True, editable=False)
 
     class Meta:
         verbose_name = _("mission progress")

@@ -41,6 +41,8 @@ class RejectedRow(models.Model):
     path = models.CharField(_("where"), max_length=200, blank=True)
     reason = models.TextField(_("reason"))
     payload = models.TextField(_("row"))
+    replayed_at = models.DateTimeField(_("replayed"), null=True, blank=True)
+    replayed_as = models.CharField(_("result of the replay"), max_length=40, blank=True, db_default="")
 
     class Meta:
         verbose_name = _("rejected row")
@@ -125,6 +127,45 @@ class Trait(models.Model):
         verbose_name = _("trait")
         verbose_name_plural = _("traits")
         constraints = [in_choices("trait_type", "type", ["string", "number", "boolean", "date", "list"])]
+
+    def __str__(self) -> str:
+        return self.key
+
+
+class EventProperty(models.Model):
+    """One property of one event, in one type, as the data showed it; `key` is "" for the event itself."""
+
+    event = models.CharField(_("event"), max_length=200)
+    key = models.CharField(_("property"), max_length=64, blank=True)
+    type = models.CharField(_("type"), max_length=8, blank=True)
+    first_seen_at = models.DateTimeField(_("first seen"))
+    last_seen_at = models.DateTimeField(_("last seen"))
+
+    class Meta:
+        verbose_name = _("event property")
+        verbose_name_plural = _("event properties")
+        constraints = [models.UniqueConstraint(fields=["event", "key", "type"], name="event_property_once")]
+
+    def __str__(self) -> str:
+        return f"{self.event}.{self.key}: {self.type}"
+
+
+class ModelSync(models.Model):
+    """How far one mapping of a host's model has been read: the row after (`watermark`, `last_pk`) is the next."""
+
+    key = models.SlugField(_("key"), max_length=80, unique=True)
+    digest = models.CharField(max_length=64)
+    watermark = models.CharField(max_length=64, blank=True)
+    last_pk = models.CharField(max_length=64, blank=True)
+    rows_done = models.BigIntegerField(_("done"), default=0)
+    rows_stored = models.BigIntegerField(_("stored"), default=0)
+    rows_known = models.BigIntegerField(_("already known"), default=0)
+    rows_rejected = models.BigIntegerField(_("rejected"), default=0)
+    moved_at = models.DateTimeField(_("moved"), null=True)
+
+    class Meta:
+        verbose_name = _("model sync")
+        verbose_name_plural = _("model syncs")
 
     def __str__(self) -> str:
         return self.key
