@@ -17,6 +17,7 @@ from segments.ingest.check import MESSAGES, text_problem
 from segments.ingest.limits import Refused
 from segments.ingest.money import ITEMS
 from segments.ingest.read import LINES, order_key
+from segments.ingest.traits import CHECKS
 from segments.models import ImportJob
 
 NUMBER = re.compile(r"-?(0|[1-9]\d{0,14})(\.\d{1,9})?")
@@ -91,7 +92,8 @@ class RowReader:
         if not self.take and ("userId" in row or "anonymousId" in row or "distinct_id" in row):
             return {"type": "track", **row} if "distinct_id" not in row else dict(row)
         said = self._fields(row)
-        call = {"type": "track", **_who(said), "event": said.get("event"), "properties": self._open(said)}
+        call = {"type": "track", **_who(said), **_reached(said), "event": said.get("event")}
+        call["properties"] = self._open(said)
         if said.get("message_id"):
             call["messageId"] = str(said["message_id"])
         return call | self._time(said.get("timestamp"), "timestamp")
@@ -107,7 +109,7 @@ class RowReader:
         for name in ("currency", "coupon"):
             if name in said:
                 properties[name] = said[name]
-        call = {"type": "track", "event": ORDER_COMPLETED, **_who(said), "properties": properties}
+        call = {"type": "track", "event": ORDER_COMPLETED, **_who(said), **_reached(said), "properties": properties}
         call["messageId"] = order_key(str(properties["order_id"]))
         if self.items and "product_id" in said:
             call[LINES] = [_item(self.items, row) for row in rows[:ITEMS]]
@@ -181,6 +183,13 @@ def _made(make: Callable[[Any], dict[str, Any]], row: Any) -> Any:
 def _who(said: Mapping[str, Any]) -> dict[str, Any]:
     names = {"userId": "user_id", "anonymousId": "anonymous_id", "email": "email", "phone": "phone"}
     return {theirs: _id(said[ours]) for theirs, ours in names.items() if said.get(ours) is not None}
+
+
+def _reached(said: Mapping[str, Any]) -> dict[str, Any]:
+    """Address and number of an order or event, which the person takes where none is known: it says what was used
+    then, which is no reason to change what is known now."""
+    found = {name: said[name] for name in ("email", "phone") if CHECKS[name](said.get(name)) is not None}
+    return {"traitsOnce": found} if found else {}
 
 
 def _id(value: Any) -> Any:
