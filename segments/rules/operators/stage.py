@@ -14,11 +14,7 @@ from segments.facts.names import STAGE_CHANGED
 from segments.models import Scores
 from segments.models.known import Stage as Stages
 from segments.rules.operators import At, Operator, Reads, operators
-
-NAMES = {
-    "prospect": ("prospect", "潜在"), "newcomer": ("newcomer", "引入"), "growing": ("growing", "成长"),
-    "mature": ("mature", "成熟"), "at_risk": ("at risk", "休眠预警"), "lapsed": ("lapsed", "流失"),
-}  # fmt: skip
+from segments.rules.operators._stages import NAMES
 
 
 class StageParams(Params):

@@ -16,7 +16,7 @@ from common.buckets import shard_of
 from segments.facts import names
 from segments.facts.append import append_engine_facts
 from segments.merge import merge
-from segments.models import Membership, Order, Profile, Scores, Segment, SegmentRun, Wallet
+from segments.models import Identity, Membership, Order, Profile, Scores, Segment, SegmentRun, Wallet
 from segments.refresh import candidates, refresh_due
 from segments.rules.compile import people
 from segments.rules.operators import At
@@ -24,6 +24,7 @@ from segments.rules.parse import parse_rule
 from tests.segments.refresh.settled import settle_log
 from tests.segments.rules.world import (
     BASE,
+    LEAVES,
     STAGES,
     ZONE,
     Fact,
@@ -33,10 +34,15 @@ from tests.segments.rules.world import (
     random_person,
     random_rule,
     store,
+    write_engine_facts,
     write_facts,
     write_order,
 )
 
+WINDOWED = [
+    "event_count", "event_first_last", "event_measure", "event_not_followed", "event_sequence", "mission", "order_count",
+    "order_measure", "order_recency", "order_sum", "segment_history",
+]  # fmt: skip
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
@@ -59,6 +65,22 @@ def test_incremental_equals_full(rng: random.Random, prove: bool, settings: Any)
     assert {"build", "changed", "full"} <= modes
 
 
+@pytest.mark.parametrize("op", WINDOWED)
+def test_every_windowed_question_alone(op: str, rng: random.Random, prove: bool, settings: Any) -> None:
+    settings.WORKSPACE_ZONE = "Asia/Shanghai"
+    store([random_person(rng) for _ in range(30)])
+    for number in range(12):
+        leaf = _leaf(op, **LEAVES[op](rng))
+        Segment.objects.create(key=f"s{number}", name=op, rule={"not": leaf} if number % 3 == 0 else leaf)
+    now = BASE
+    for step in range(30 if prove else 6):
+        happen(rng, now)
+        now = later(rng, now)
+        settle_log()
+        assert not [report for report in refresh_due(now) if report.error]
+        compare(now, step)
+
+
 def test_above_the_limit_everyone_is_looked_at(rng: random.Random, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(candidates, "FEW", 2)
     monkeypatch.setattr(candidates, "SHARE", 0)
@@ -76,11 +98,19 @@ def make_segments(rng: random.Random, count: int) -> None:
     for number in range(count):
         raw = random_rule(rng, depth=2)
         if number and rng.random() < 0.5:
-            inner = {"op": "in_segment", "params": {"segment": f"s{rng.randrange(number)}"}}
+            inner = inside(rng, f"s{rng.randrange(number)}")
             raw = {rng.choice(["all", "any"]): [raw, rng.choice([inner, {"not": inner}])]}
         Segment.objects.create(key=f"s{number}", name=str(number), rule=raw)
     Segment.objects.create(key="daily", name="d", rule=_leaf("trait", trait="registered_at", op="last_days", days=2))
     Segment.objects.create(key="none", name="n", rule=_leaf("event_count", event="Viewed", op="exactly", count=0))
+
+
+def inside(rng: random.Random, key: str) -> dict[str, Any]:
+    """Who is, or was lately, in another segment."""
+    if rng.random() < 0.5:
+        return _leaf("in_segment", segment=key)
+    how = rng.choice(["entered", "left", "was_in"])
+    return _leaf("segment_history", segment=key, how=how, days=rng.choice([0.5, 1, 3]))
 
 
 def _leaf(op: str, /, **params: Any) -> dict[str, Any]:
@@ -105,9 +135,8 @@ def compare(now: datetime, step: int) -> None:
 def happen(rng: random.Random, now: datetime) -> None:
     """Something that ingest, scoring, growth or an operator may do."""
     alive = list(Profile.objects.filter(merged_into=None, erased_at=None))
-    rng.choice([one_fact, one_fact, one_order, one_order, born, cancelled, moved_stage, paid, told, erased, joined])(
-        rng, rng.choice(alive), now
-    )
+    often = [one_fact, one_fact, one_fact, one_order, one_order, moved_group, achieved]
+    rng.choice([*often, born, cancelled, moved_stage, paid, told, erased, joined])(rng, rng.choice(alive), now)
 
 
 def one_fact(rng: random.Random, row: Profile, now: datetime) -> None:
@@ -136,7 +165,13 @@ def cancelled(rng: random.Random, row: Profile, now: datetime) -> None:
 
 def moved_stage(rng: random.Random, row: Profile, now: datetime) -> None:
     with transaction.atomic():
-        values = {"stage": rng.choice(STAGES), "computed_at": now, "cell": rng.choice(["lost", "new"]), "r": 3}
+        values = {
+            "stage": rng.choice(STAGES),
+            "stage_since": now,
+            "computed_at": now,
+            "cell": rng.choice(["lost", "new"]),
+            "r": 3,
+        }
         Scores.objects.update_or_create(profile=row, defaults=values)
         for name in (names.STAGE_CHANGED, names.RFM_CHANGED):
             append_engine_facts([(row.pk, row.shard, name, uuid.uuid4().hex, {})], now=now)
@@ -148,9 +183,26 @@ def paid(rng: random.Random, row: Profile, now: datetime) -> None:
         append_engine_facts([(row.pk, row.shard, names.POINTS_CHANGED, uuid.uuid4().hex, {})], now=now)
 
 
-def told(rng: random.Random, row: Profile, now: datetime) -> None:
-    """Traits that come with any call."""
+def moved_group(rng: random.Random, row: Profile, now: datetime) -> None:
+    """Entering or leaving one of the segments that somebody else refreshes."""
+    segment = Segment.objects.get(key=rng.choice(["one", "two"]))
     with transaction.atomic():
+        left, _ = Membership.objects.filter(segment=segment, profile=row).delete()
+        if not left:
+            Membership.objects.create(segment=segment, profile=row, entered_at=now)
+        name = names.SEGMENT_LEFT if left else names.SEGMENT_ENTERED
+        write_engine_facts(row, [(name, now, {"segment": segment.key})])
+
+
+def achieved(rng: random.Random, row: Profile, now: datetime) -> None:
+    write_engine_facts(row, [(names.MISSION_COMPLETED, now, {"mission": "task"})])
+
+
+def told(rng: random.Random, row: Profile, now: datetime) -> None:
+    """Traits and names that come with any call."""
+    with transaction.atomic():
+        kind = rng.choice(["user_id", "email", "phone"])
+        Identity.objects.create(kind=kind, value=uuid.uuid4().hex, profile=row, created_at=now)
         said = random_person(rng)
         Profile.objects.filter(pk=row.pk).update(traits=said.traits, city=said.columns["city"])
         write_facts(row, [Fact(rng.choice(["identify", "Viewed"]), now, {})])

@@ -31,6 +31,24 @@ class Bought:
 
 
 @dataclass
+class Moved:
+    """Entering or leaving a segment."""
+
+    how: str
+    segment: str
+    at: datetime
+
+
+@dataclass
+class Lot:
+    """Points earned at once, what was drawn from them, and when they end."""
+
+    amount: int
+    drawn: list[int]
+    ends: datetime | None
+
+
+@dataclass
 class Person:
     """Everything that the judge needs to know of one person."""
 
@@ -49,6 +67,13 @@ class Person:
     points: int | None = None
     level: str = ""
     badges: set[str] = field(default_factory=set)
+    names: set[str] = field(default_factory=set)
+    stage_since: datetime | None = None
+    moves: list[Moved] = field(default_factory=list)
+    missions: list[datetime] = field(default_factory=list)
+    progress: list[int] = field(default_factory=list)
+    earned: int = 0
+    lots: list[Lot] = field(default_factory=list)
 
 
 def near(rng: random.Random, days: float = 8) -> datetime:

@@ -11,12 +11,27 @@ from typing import Any
 from django.db import transaction
 
 from common.buckets import shard_of
-from segments.facts.append import append_facts
+from segments.facts.append import append_facts, engine_source
 from segments.facts.fact import NewFact
-from segments.models import Badge, Level, Membership, Order, Profile, Scores, Segment, Wallet
-from segments.models.growth import Award
+from segments.facts.names import MISSION_COMPLETED, SEGMENT_ENTERED, SEGMENT_LEFT
+from segments.models import (
+    Award,
+    Badge,
+    Identity,
+    Level,
+    Membership,
+    Mission,
+    MissionProgress,
+    Order,
+    PointDraw,
+    PointEntry,
+    Profile,
+    Scores,
+    Segment,
+    Wallet,
+)
 from tests.people import make_source
-from tests.segments.rules import behaviour
+from tests.segments.rules import behaviour, status
 from tests.segments.rules.behaviour import random_fact
 from tests.segments.rules.persons import (
     BASE,
@@ -35,7 +50,7 @@ from tests.segments.rules.persons import (
 
 __all__ = [
     "BASE", "LEAVES", "STAGES", "ZONE", "Fact", "holds", "near", "random_fact", "random_order", "random_person",
-    "random_rule", "store", "write_facts", "write_order",
+    "random_rule", "store", "write_engine_facts", "write_facts", "write_order",
 ]  # fmt: skip
 
 CITIES = ["", "Berlin", "北京", "Bern"]
@@ -47,7 +62,7 @@ FREE: dict[str, list[Any]] = {
 }
 DAYS = ["2026-03-01", "2026-03-02"]
 SETS: list[list[Any]] = [["a"], ["a", "b"], ["b", 1], ["a", True]]
-STAGES = ["prospect", "newcomer", "growing", "mature", "at_risk", "lapsed"]
+STAGES = status.STAGES
 CELLS = ["champions", "loyal", "lost", "new"]
 
 
@@ -71,6 +86,7 @@ def random_person(rng: random.Random) -> Person:
     if rng.random() < 0.5:
         person.points, person.level = rng.choice([-5, 0, 3, 10]), rng.choice(["", "gold", "silver"])
     person.badges = {"hero"} if rng.random() < 0.3 else set()
+    status.give_status(person, rng)
     return person
 
 
@@ -87,6 +103,7 @@ def store(people: list[Person]) -> None:
     for rank, key in enumerate(("silver", "gold"), 1):
         Level.objects.get_or_create(key=key, defaults={"name": key, "rank": rank, "threshold": rank * 100})
     levels = {row.key: row for row in Level.objects.all()}
+    Mission.objects.get_or_create(key="task", defaults={"name": "Task", "fact": "Viewed", "version": 2})
     hero, _ = Badge.objects.get_or_create(key="hero", defaults={"name": "Hero"})
     for person in people:
         public = uuid.uuid4()
@@ -101,15 +118,53 @@ def store(people: list[Person]) -> None:
         if person.stage:
             r, f, m = person.scores or (None, None, None)
             Scores.objects.create(
-                profile=row, stage=person.stage, won_back_until=BASE if person.won_back else None, cell=person.cell,
+                profile=row, stage=person.stage, stage_since=person.stage_since, won_back_until=BASE if person.won_back else None, cell=person.cell,
                 octant=person.octant, r=r, f=f, m=m, computed_at=BASE,
             )  # fmt: skip
         for key in person.groups:
             Membership.objects.create(segment=segments[key], profile=row, entered_at=BASE)
         if person.points is not None:
-            Wallet.objects.create(profile=row, balance=person.points, level=levels.get(person.level))
+            Wallet.objects.create(
+                profile=row, balance=person.points, level=levels.get(person.level), earned=person.earned
+            )
         for _ in person.badges:
             Award.objects.create(badge=hero, profile=row, key=f"a{row.pk}", at=BASE)
+        store_status(row, person)
+
+
+def store_status(row: Profile, person: Person) -> None:
+    """Names, what the engine said of the person, missions and points."""
+    for kind in person.names:
+        Identity.objects.create(kind=kind, value=f"{kind}{row.pk}", profile=row, created_at=BASE)
+    names = {"entered": SEGMENT_ENTERED, "left": SEGMENT_LEFT}
+    said = [(names[move.how], move.at, {"segment": move.segment}) for move in person.moves]
+    said += [(MISSION_COMPLETED, at, {"mission": "task"}) for at in person.missions]
+    write_engine_facts(row, said)
+    mission = Mission.objects.get(key="task")
+    MissionProgress.objects.create(mission=mission, profile=row, version=1, period="", count=9)
+    for number, count in enumerate(person.progress):
+        MissionProgress.objects.create(mission=mission, profile=row, version=2, period=f"w{number}", count=count)
+    for number, lot in enumerate(person.lots):
+        given = {"wallet_id": row.pk, "at": BASE, "available_at": BASE, "reason": "test"}
+        key = f"{row.pk}:{number}"
+        earned = PointEntry.objects.create(
+            kind="earn", sign=1, amount=lot.amount, expires_at=lot.ends, key=f"e{key}", **given
+        )
+        for amount in lot.drawn:
+            spent = PointEntry.objects.create(kind="spend", sign=-1, amount=amount, key=f"s{key}", **given)
+            PointDraw.objects.create(entry=spent, lot=earned, amount=amount)
+
+
+def write_engine_facts(row: Profile, said: list[tuple[str, datetime, dict[str, Any]]]) -> None:
+    with transaction.atomic():
+        source = engine_source()
+        append_facts(
+            [
+                NewFact(row.pk, row.shard, name, at, uuid.uuid4().hex, source, kind="system", properties=properties)
+                for name, at, properties in said
+            ],
+            now=BASE,
+        )
 
 
 def write_facts(row: Profile, facts: list[Fact], *, live: bool = True) -> None:
@@ -275,6 +330,7 @@ def judge_scores(p: Any, person: Person, now: datetime) -> bool:
 
 JUDGES: dict[str, Callable[[Any, Person, datetime], bool]] = {
     **behaviour.JUDGES,
+    **status.JUDGES,
     "order_count": judge_count,
     "order_sum": judge_sum,
     "order_recency": judge_recency,
@@ -358,6 +414,7 @@ def leaf_stage(rng: random.Random) -> dict[str, Any]:
 
 LEAVES: dict[str, Callable[[random.Random], dict[str, Any]]] = {
     **behaviour.LEAVES,
+    **status.LEAVES,
     "order_count": lambda rng: {"op": rng.choice(OPS), "count": rng.randint(0, 3), **maybe_days(rng)},
     "order_sum": lambda rng: {"op": rng.choice(OPS), "amount": rng.choice([-50, 0, 100, 200]), **maybe_days(rng)},
     "order_recency": leaf_recency,
