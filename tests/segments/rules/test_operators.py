@@ -24,7 +24,7 @@ AT = At(NOW, ZONE)
 
 
 def example(op: str) -> dict[str, Any]:
-    params = LEAVES[op](random.Random(4)) if op in LEAVES else MORE[op]
+    params = LEAVES[op](random.Random(4)) if op in LEAVES else MORE.get(op, {})
     return {"op": op, "params": params}
 
 
