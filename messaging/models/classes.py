@@ -16,3 +16,4 @@ class MessageClass(models.TextChoices):
 
 
 CLASSES = ["transactional", "lifecycle", "marketing"]
+PRIORITY = {"transactional": 200, "lifecycle": 100, "marketing": 0}  # what an author asks for moves it by 9 at most

@@ -144,7 +144,9 @@ class Delivery(models.Model):
         verbose_name = _("message")
         verbose_name_plural = _("messages")
         indexes = [
-            models.Index(fields=["channel", "not_before", "id"], name="delivery_due", condition=Q(state="planned")),
+            models.Index(
+                fields=["channel", "priority", "not_before", "id"], name="delivery_next", condition=Q(state="planned")
+            ),
             models.Index(fields=["not_before"], name="delivery_held", condition=Q(state="held")),
             models.Index(
                 fields=["expires_at"],

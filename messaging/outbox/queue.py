@@ -14,6 +14,7 @@ from django.core.serializers.json import DjangoJSONEncoder
 
 from messaging.channels import channels
 from messaging.models import Delivery, TemplateVersion
+from messaging.models.classes import PRIORITY
 from messaging.permission import TRAITS, ensure_addresses
 from segments.models import Profile
 
@@ -31,7 +32,8 @@ class KeyReused(ValueError):
 @dataclass(frozen=True, slots=True)
 class NewDelivery:
     """One message to come. `profile` and `version` are ids; `context` holds the variables beside the person's
-    own (event, coupon …); `utm` the UTM parameters of its links; `ghost` walks every gate and is never sent."""
+    own (event, coupon …); `utm` the UTM parameters of its links; `ghost` walks every gate and is never sent.
+    `priority` (-9 to 9) is among messages of its class: a class never overtakes another by it."""
 
     dedupe_key: str
     profile: int
@@ -110,7 +112,7 @@ def _row(item: NewDelivery, version: TemplateVersion, address: int | None, now: 
         context=dict(item.context),
         utm=dict(item.utm),
         ghost=item.ghost,
-        priority=item.priority,
+        priority=PRIORITY[version.klass] + max(-9, min(9, item.priority)),
         planned_at=now,
         not_before=item.not_before,
         expires_at=item.expires_at,
