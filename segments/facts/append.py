@@ -21,9 +21,10 @@ BATCH = 500
 COLUMNS = (
     ("source_id", "bigint"), ("key", "text"), ("profile_id", "bigint"), ("shard", "smallint"), ("kind", "text"),
     ("name", "text"), ("occurred_at", "timestamptz"), ("received_at", "timestamptz"), ("value", "bigint"),
-    ("properties", "text"), ("context", "text"), ("live", "boolean"), ("flags", "text"), ("depth", "smallint"),
+    ("live", "boolean"), ("flags", "text"), ("depth", "smallint"),
 )  # fmt: skip
-NAMES = ", ".join(name for name, _ in COLUMNS)
+OBJECTS = ("properties", "context")
+NAMES = ", ".join((*(name for name, _ in COLUMNS), *OBJECTS))
 EngineFact = tuple[int, int, str, str, dict[str, Any]]
 
 
@@ -76,33 +77,36 @@ def engine_source() -> int:
 def _row(fact: NewFact, now: datetime) -> tuple[Any, ...]:
     return (
         fact.source, fact.key, fact.profile, fact.shard, fact.kind, fact.name, fact.occurred_at, now, fact.value,
-        _json(fact.properties), _json(fact.context),
-        fact.live, fact.flags, fact.depth,
+        fact.live, fact.flags, fact.depth, fact.properties, fact.context,
     )  # fmt: skip
 
 
 _encode = json.JSONEncoder(ensure_ascii=False).encode
 
 
-def _json(said: Mapping[str, Any]) -> str:
-    return _encode(said) if said else "{}"
-
-
 def _insert(rows: list[tuple[Any, ...]]) -> list[tuple[int, str]]:
     """Insert up to BATCH rows in one statement; returns (source, key) of those that were not there."""
     with connection.cursor() as cursor:
         if is_postgres():
-            cursor.execute(_POSTGRES, _literals(COLUMNS, rows))
+            *columns, properties, context = zip(*rows, strict=True)
+            cursor.execute(_POSTGRES, [*_literals(COLUMNS, columns), _encode(properties), _encode(context)])
         else:
-            flat = [plain(value) if isinstance(value, datetime) else value for row in rows for value in row]
-            values = ", ".join([f"({', '.join(['%s'] * len(COLUMNS))}, 0)"] * len(rows))
+            flat = [_simple(value) for row in rows for value in row]
+            values = ", ".join([f"({', '.join(['%s'] * len(rows[0]))}, 0)"] * len(rows))
             cursor.execute(_SQLITE.format(values=values), flat)
         there_now: list[tuple[int, str]] = cursor.fetchall()
         return there_now
 
 
-def _literals(columns: Sequence[tuple[str, str]], rows: Sequence[tuple[Any, ...]]) -> list[Any]:
-    return [literal(kind, values) for (_, kind), values in zip(columns, zip(*rows, strict=True), strict=True)]
+def _literals(columns: Sequence[tuple[str, str]], values: Iterable[Sequence[Any]]) -> list[Any]:
+    return [literal(kind, column) for (_, kind), column in zip(columns, values, strict=True)]
+
+
+def _simple(value: Any) -> Any:
+    """A value as SQLite takes it."""
+    if isinstance(value, datetime):
+        return plain(value)
+    return _encode(value) if isinstance(value, Mapping) else value
 
 
 _TX = (
@@ -110,11 +114,10 @@ _TX = (
     " + COALESCE((SELECT tx_offset FROM common_instance WHERE id = 1), 0))"
 )  # in a SELECT of its own it is worked out once a statement
 _POSTGRES = (
-    f"INSERT INTO segments_event ({NAMES}, tx) SELECT "
-    + ", ".join(f"{name}::jsonb" if name in ("properties", "context") else name for name, _ in COLUMNS)
-    + f", {_TX} FROM unnest("
+    f"INSERT INTO segments_event ({NAMES}, tx) SELECT {NAMES}, {_TX} FROM ROWS FROM (unnest("
     + ", ".join(f"%s::{kind}[]" for _, kind in COLUMNS)
-    + f") AS given({NAMES}) ON CONFLICT (source_id, key) DO NOTHING RETURNING source_id, key"
+    + "), jsonb_array_elements(%s::jsonb), jsonb_array_elements(%s::jsonb))"
+    + f" AS given({NAMES}) ON CONFLICT (source_id, key) DO NOTHING RETURNING source_id, key"
 )
 _SQLITE = (
     f"INSERT INTO segments_event ({NAMES}, tx) VALUES {{values}}"
@@ -150,7 +153,7 @@ def raise_stats(facts: Sequence[NewFact]) -> None:
 def _upsert(rows: list[Lifetime]) -> None:
     with connection.cursor() as cursor:
         if is_postgres():
-            cursor.execute(_STATS_POSTGRES, _literals(STATS, rows))
+            cursor.execute(_STATS_POSTGRES, _literals(STATS, zip(*rows, strict=True)))
         else:
             flat = [plain(value) if isinstance(value, datetime) else value for row in rows for value in row]
             cursor.execute(_STATS_SQLITE.format(values=", ".join(["(%s, %s, %s, %s, %s, %s)"] * len(rows))), flat)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import json
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import islice
@@ -95,7 +97,8 @@ def run_import(
         raise Invalid([Problem("job", f"a job that is {job.state} cannot run")])
     job.refresh_from_db()
     try:
-        _run(job, reader, options, now=now, progress=progress, rejects=rejects)
+        with _frozen():
+            _run(job, reader, options, now=now, progress=progress, rejects=rejects)
     except Exception as error:
         error_text = f"{type(error).__name__}: {error}"[:2000]
         move(ImportJob.objects.filter(pk=job.pk), ImportJob.MOVES, "failed", finished_at=now, error=error_text)
@@ -104,6 +107,17 @@ def run_import(
         move(ImportJob.objects.filter(pk=job.pk), ImportJob.MOVES, "done", finished_at=now, report=job.report)
     job.refresh_from_db()
     return job
+
+
+@contextmanager
+def _frozen() -> Iterator[None]:
+    """Keep what the process holds by now out of collections: rows come and go in thousands, and each collection
+    would walk through all of Django once more (a third of an import's time in Python)."""
+    gc.freeze()
+    try:
+        yield
+    finally:
+        gc.unfreeze()
 
 
 def _run(

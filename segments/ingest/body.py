@@ -70,9 +70,12 @@ def read_json(raw: bytes) -> Any:
 def may_be_deep(raw: bytes, limit: int) -> bool:
     """Whether brackets may nest deeper than `limit` outside strings (or do not match): a scan that never recurses.
 
-    All but quotes and brackets is dropped first. Then two quotes side by side may go, as whatever else stood inside
-    or outside of a string still does, and each round takes the innermost pairs of brackets everywhere.
+    Few opening brackets settle it. Else all but quotes and brackets is dropped. Then two quotes side by side may go,
+    as whatever else stood inside or outside of a string still does, and each round takes the innermost pairs of
+    brackets everywhere.
     """
+    if raw.count(b"[") + raw.count(b"{") <= limit:
+        return False
     if b"\\" in raw:
         raw = raw.replace(b"\\\\", b"").replace(b'\\"', b"")
     left = raw.translate(_ALIKE, _NOT_MARK).replace(b'""', b"")

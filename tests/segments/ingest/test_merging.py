@@ -9,9 +9,10 @@ import pytest
 
 from common.models import AuditEntry
 from segments.ingest import ingest
-from segments.merge import MergeHandler, Pair, TwoKnownPeople, handlers, merge, undo
+from segments.merge import MergeHandler, Pair, TwoKnownPeople, handlers, merge
 from segments.models import Event, EventStats, Identity, Order, Profile
 from segments.people import find_or_create
+from segments.unmerge import undo
 from tests.people import NOW, make_fact, make_order, make_profile, make_source
 
 pytestmark = pytest.mark.django_db
