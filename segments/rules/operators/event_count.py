@@ -13,6 +13,7 @@ from common.text import say
 from segments.facts.names import RESERVED
 from segments.models import EventStats
 from segments.rules.operators import At, Edge, Operator, Reads, operators
+from segments.rules.operators._counts import Counted, is_none, is_some, say_times
 from segments.rules.operators._facts import facts_of
 from segments.rules.operators._properties import Where, say_where
 from segments.rules.operators._words import (
@@ -21,10 +22,16 @@ from segments.rules.operators._words import (
     Text,
     meets,
     opposite,
-    say_compare,
-    say_window,
     within,
     zero_passes,
+)
+
+SAID = Counted(
+    never=("never did {what}", "从未做过{what}"),
+    none=("did not do {what} {window}", "{window}未做过{what}"),
+    ever=("ever did {what}", "做过{what}"),
+    some=("did {what} {window}", "{window}做过{what}"),
+    compared=("did {what} {number} {window}", "{window}做过{what}{number} 次"),
 )
 
 
@@ -49,8 +56,8 @@ class EventCount(Operator[EventCountParams]):
     def q(self, params: EventCountParams, at: At) -> Q:
         op, count = params.op, params.count
         if zero_passes(op, count):
-            return ~self._counted(params, at, opposite("times", op, count), one=_fails_at_one(op, count))
-        return self._counted(params, at, meets("times", op, count), one=_passes_at_one(op, count))
+            return ~self._counted(params, at, opposite("times", op, count), one=is_none(op, count))
+        return self._counted(params, at, meets("times", op, count), one=is_some(op, count))
 
     def _counted(self, params: EventCountParams, at: At, test: Q, *, one: bool) -> Q:
         """People with a number of facts that passes `test`; `one`: a single fact is all it takes."""
@@ -64,10 +71,10 @@ class EventCount(Operator[EventCountParams]):
         return has_grouped(rows, at.among, test=test, times=Count("*"))
 
     def say(self, params: EventCountParams, language: str) -> str:
-        times, window = say_compare(params.op, params.count, language), say_window(params.days, language)
-        where = say_where(params.where, language)
-        return say(f"did “{params.event}”{where} {times} times {window}",
-                   f"{window}做过“{params.event}”{where} {times} 次", language)  # fmt: skip
+        where = say_where(params.where, language).removeprefix(", ")
+        what = f"“{params.event}”" + (say(f" ({where})", f"（{where}）", language) if where else "")
+        times = say_times(params.op, params.count, language)
+        return SAID.say(params.op, params.count, params.days, times, language, what=what)
 
     def blank(self, params: EventCountParams) -> bool | None:
         return zero_passes(params.op, params.count)
@@ -76,13 +83,3 @@ class EventCount(Operator[EventCountParams]):
         facts = frozenset({params.event})
         edges = () if params.days is None else (Edge(timedelta(days=params.days), facts),)
         return Reads(facts=facts, windows=edges)
-
-
-def _fails_at_one(op: str, count: int) -> bool:
-    """Whether failing means "at least one": at most 0, exactly 0, less than 1."""
-    return (op in ("at_most", "exactly") and count == 0) or (op == "less_than" and count == 1)
-
-
-def _passes_at_one(op: str, count: int) -> bool:
-    """Whether passing means "at least one": at least 1, more than 0."""
-    return (op == "at_least" and count == 1) or (op == "more_than" and count == 0)

@@ -65,9 +65,9 @@ def test_what_cannot_be_asked_is_refused(op: str, params: dict[str, Any], proble
 def test_they_are_said_in_both_languages() -> None:
     where = {"kind": ["x", "y"], "price": {"at_least": 10, "less_than": 20}, "n": {"set": False}, "m": {"ends": "a"}}
     assert said("event_count", event="Viewed", count=2, where=where) == (
-        "did “Viewed”, kind is one of x / y, price at least 10 and less than 20, n is not known, m ends with a"
-        " at least 2 times ever",
-        "有史以来做过“Viewed”, kind 属于 x / y, price 至少 10且小于 20, n 未知, m 以 a 结尾 至少 2 次",
+        "did “Viewed” (kind is one of x / y, price at least 10 and less than 20, n is not known, m ends with a)"
+        " at least 2 times in all",
+        "累计做过“Viewed”（kind 属于 x / y, price 至少 10且小于 20, n 未知, m 以 a 结尾）至少 2 次",
     )
     assert said("event_first_last", event="Viewed", which="first", op="within", days=7) == (
         "first did “Viewed” within 7 days",

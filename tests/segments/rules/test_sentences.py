@@ -39,6 +39,27 @@ def test_a_number_of_orders(params: dict[str, Any], english: str, chinese: str) 
 @pytest.mark.parametrize(
     ("params", "english", "chinese"),
     [
+        (count("at_most", 0), "never did “Viewed”", "从未做过“Viewed”"),
+        (count("less_than", 1, 3), "did not do “Viewed” in the last 3 days", "最近 3 天内未做过“Viewed”"),
+        (count("at_least", 1), "ever did “Viewed”", "做过“Viewed”"),
+        (count("more_than", 0, 1), "did “Viewed” in the last day", "最近 1 天内做过“Viewed”"),
+        (count("exactly", 1), "did “Viewed” exactly once in all", "累计做过“Viewed”恰好 1 次"),
+        (count("at_most", 1, 7), "did “Viewed” at most once in the last 7 days", "最近 7 天内做过“Viewed”至多 1 次"),
+        (count("at_least", 11), "did “Viewed” at least 11 times in all", "累计做过“Viewed”至少 11 次"),
+        (count("less_than", 2), "did “Viewed” fewer than 2 times in all", "累计做过“Viewed”少于 2 次"),
+        (count("exactly", 0, where={"kind": "{x}"}), "never did “Viewed” (kind = {x})", "从未做过“Viewed”（kind = {x}）"),
+        (count("at_least", 2, 30, where={"kind": ["a", "b"], "n": 1}),
+         "did “Viewed” (kind is one of a / b, n = 1) at least 2 times in the last 30 days",
+         "最近 30 天内做过“Viewed”（kind 属于 a / b, n = 1）至少 2 次"),
+    ],
+)  # fmt: skip
+def test_a_number_of_events(params: dict[str, Any], english: str, chinese: str) -> None:
+    assert said("event_count", {"event": "Viewed", **params}) == (english, chinese)
+
+
+@pytest.mark.parametrize(
+    ("params", "english", "chinese"),
+    [
         ({"op": "at_least", "amount": 3000}, "spent at least 30.00 USD in all", "累计消费至少 30.00 USD"),
         ({"op": "less_than", "amount": 3000, "days": 1}, "spent less than 30.00 USD in the last day",
          "最近 1 天内消费少于 30.00 USD"),
