@@ -126,9 +126,15 @@ def _copy(rows: Sequence[tuple[Any, ...]]) -> None:
 
 
 def _unnest(rows: Sequence[tuple[Any, ...]]) -> None:
-    arrays = ", ".join(f"%s::{kind.strip()}[]" for kind in KINDS.split(","))
+    """The cheapest telling: array literals joined as text, half of what lists cost in psycopg."""
+    from segments.arrays import literal
+
+    kinds = [kind.strip() for kind in KINDS.split(",")]
+    arrays = ", ".join(f"%s::{kind}[]" for kind in kinds)
     statement = f"INSERT INTO segments_event ({COLUMNS}) SELECT * FROM unnest({arrays}) ON CONFLICT DO NOTHING"
-    _each_batch(rows, lambda cursor, part: cursor.execute(statement, [list(column) for column in zip(*part)]))  # noqa: B905
+    _each_batch(
+        rows, lambda cursor, part: cursor.execute(statement, list(map(literal, kinds, zip(*part, strict=True))))
+    )
 
 
 def _executemany(rows: Sequence[tuple[Any, ...]]) -> None:
@@ -150,7 +156,7 @@ def _import(peaks: list[float]) -> float:
         path = Path(folder) / "events.jsonl"
         path.write_text("".join(json.dumps(call) + "\n" for call in _calls(ROWS)), encoding="utf-8")
         words = [sys.executable, "-m", "bench.ingest", str(path)]
-        done = subprocess.run(words, check=True, capture_output=True, text=True)
+        done = subprocess.run(words, check=True, stdout=subprocess.PIPE, text=True)
     said = json.loads(done.stdout.splitlines()[-1])
     assert said["stored"] == ROWS, said
     peaks.append(said["peak_mb"])
