@@ -17,10 +17,13 @@ class SegmentsConfig(AppConfig):
     verbose_name = _("People")
 
     def ready(self) -> None:
+        from segments.health import metrics
         from segments.rules.operators import operators
 
         operators.load()
-        import_module("segments.memberships")
+        metrics.load()
+        for module in ("memberships", "health_moves"):
+            import_module(f"segments.{module}")
         post_migrate.connect(know_the_cluster, sender=self)
 
 

@@ -6,8 +6,8 @@ from celery import shared_task
 
 from common.buckets import SHARDS
 from common.clock import now
+from segments import health_scores, scores
 from segments import refresh as members
-from segments import scores
 from segments.growth import coupons, ledger, levels, missions, redemptions
 
 
@@ -25,8 +25,10 @@ def refresh() -> dict[str, int]:
 
 @shared_task(name="segments.tasks.score")
 def score() -> dict[str, int]:
-    """Score the people who changed or fell silent."""
-    return scores.score_changed(now())
+    """Score the people who changed or fell silent, and judge how they do."""
+    at = now()
+    scored, judged = scores.score_changed(at), health_scores.judge_changed(at)
+    return {**scored, **{f"health_{part}": rows for part, rows in judged.items()}}
 
 
 @shared_task(name="segments.tasks.count_missions")

@@ -15,6 +15,7 @@ ROOT = Path(__file__).parents[1]
 DOCS = {"en": ROOT / "docs", "zh": ROOT / "docs" / "zh"}
 FAMILIES = {  # page: module and name of the registry
     "operators": "segments.rules.operators:operators",
+    "health": "segments.health:metrics",
     "channels": "messaging.channels:channels",
     "gates": "messaging.gates:gates",
     "receipts": "messaging.receipts:receivers",

@@ -16,13 +16,13 @@ from segments.models.growth import (
     Wallet,
 )
 from segments.models.intake import EventProperty, ImportJob, ModelSync, RejectedRow, Source, Trait
-from segments.models.known import RfmEdges, Scores, StageChange
+from segments.models.known import Health, HealthChange, HealthRules, RfmEdges, Scores, StageChange
 from segments.models.merges import Merge
 from segments.models.people import Identity, Profile
 
 __all__ = [
     "Award", "Badge", "Benefit", "Coupon", "CouponPool", "Cursor", "Event", "EventProperty", "EventStats", "Grant",
-    "Identity", "ImportJob", "Level", "Membership", "Merge", "Mission", "MissionProgress", "ModelSync", "Order",
-    "PointDraw", "PointEntry", "Profile", "RejectedRow", "RfmEdges", "Scores", "Segment", "SegmentRun", "Source",
-    "StageChange", "Trait", "Wallet",
+    "Health", "HealthChange", "HealthRules", "Identity", "ImportJob", "Level", "Membership", "Merge", "Mission",
+    "MissionProgress", "ModelSync", "Order", "PointDraw", "PointEntry", "Profile", "RejectedRow", "RfmEdges",
+    "Scores", "Segment", "SegmentRun", "Source", "StageChange", "Trait", "Wallet",
 ]  # fmt: skip

@@ -1,4 +1,4 @@
-"""What is worked out about a person: one narrow row each, the edges it was scored by, stage history."""
+"""What is worked out about a person: narrow rows, the edges and rules they were scored by, what they were before."""
 
 from __future__ import annotations
 
@@ -71,6 +71,7 @@ class Scores(models.Model):
     stage_next = models.CharField(max_length=10, blank=True)
     stage_next_since = models.DateTimeField(null=True)
     won_back_until = models.DateTimeField(_("won back until"), null=True)
+    # Empty: health has a row of its own (Health below), which changes on other days than the rest.
     health = models.FloatField(_("health"), null=True)
     health_band = models.CharField(_("health band"), max_length=12, blank=True)
     health_detail = models.JSONField(default=dict)
@@ -106,6 +107,96 @@ class StageChange(models.Model):
         indexes = [
             models.Index(fields=["profile", "at"], name="stage_change_person"),
             models.Index(fields=["at"], name="stage_change_at"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.before} → {self.after}"
+
+
+class HealthRules(models.Model):
+    """One frozen version of how health is judged. `params` holds each metric's own parameters, `declared` the bounds
+    that an operator set, `bounds` those in force: declared ones, else percentiles of the population, else defaults.
+    """
+
+    computed_at = models.DateTimeField(_("computed"), db_index=True)
+    weights = models.JSONField(_("weights"), default=dict)
+    params = models.JSONField(_("parameters"), default=dict)
+    declared = models.JSONField(_("bounds set by hand"), default=dict)
+    bounds = models.JSONField(_("bounds"), default=dict)
+    trend_weeks = models.PositiveSmallIntegerField(_("weeks of the trend"), default=2)
+    population = models.PositiveIntegerField(_("people measured"), default=0)
+
+    class Meta:
+        verbose_name = _("health rules")
+        verbose_name_plural = _("health rules")
+
+    def __str__(self) -> str:
+        return f"{self.computed_at:%Y-%m-%d} ({self.population})"
+
+
+class Band(models.TextChoices):
+    """How well somebody does with us; nothing is said of who is too little known."""
+
+    HEALTHY = "healthy", _("healthy")
+    WATCH = "watch", _("to watch")
+    AT_RISK = "at_risk", _("at risk")
+
+
+BANDS = ["", "healthy", "watch", "at_risk"]
+
+
+class Health(models.Model):
+    """How one person does: the score from 0 to 100 and the value of each metric, by one version of the rules.
+
+    `trend` is the score less the score some weeks ago, by the same rules; `parts` and `parts_before` are the values
+    of the metrics now and then. `pending_since` is when the score left the band without leaving it far.
+    `next_change_at` is when silence alone may change the row next.
+    """
+
+    profile = models.OneToOneField(Profile, models.CASCADE, primary_key=True, related_name="health")
+    rules = models.ForeignKey(HealthRules, models.SET_NULL, null=True, db_index=False, related_name="+")
+    score = models.FloatField(_("health"), null=True)
+    coverage = models.FloatField(_("coverage"), default=0)
+    trend = models.FloatField(_("trend"), null=True)
+    band = models.CharField(_("band"), max_length=10, choices=Band, blank=True)
+    since = models.DateTimeField(_("in the band since"), null=True)
+    pending = models.CharField(max_length=10, blank=True)
+    pending_since = models.DateTimeField(null=True)
+    parts = models.JSONField(default=dict)
+    parts_before = models.JSONField(default=dict)
+    computed_at = models.DateTimeField(_("computed"))
+    next_change_at = models.DateTimeField(null=True)
+
+    class Meta:
+        verbose_name = _("health of a person")
+        verbose_name_plural = _("health of people")
+        constraints = [in_choices("health_band", "band", BANDS)]
+        indexes = [
+            models.Index(fields=["band", "score"], name="health_band"),
+            models.Index(fields=["next_change_at"], name="health_next_change"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.band} {self.score}"
+
+
+class HealthChange(models.Model):
+    """One move between bands; `reason` is a key: score, trend, coverage or rules (segments.health_bands)."""
+
+    profile = models.ForeignKey(Profile, models.CASCADE, db_index=False, related_name="health_changes")
+    at = models.DateTimeField(_("time"))
+    before = models.CharField(_("from"), max_length=10, blank=True)
+    after = models.CharField(_("to"), max_length=10, blank=True)
+    score = models.FloatField(_("health"), null=True)
+    trend = models.FloatField(_("trend"), null=True)
+    reason = models.CharField(_("reason"), max_length=20)
+
+    class Meta:
+        verbose_name = _("change of health")
+        verbose_name_plural = _("changes of health")
+        indexes = [
+            models.Index(fields=["profile", "at"], name="health_change_person"),
+            models.Index(fields=["at"], name="health_change_at"),
         ]
 
     def __str__(self) -> str:

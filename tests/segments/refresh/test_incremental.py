@@ -13,15 +13,17 @@ import pytest
 from django.db import transaction
 
 from common.buckets import shard_of
+from segments import health_moves
 from segments.facts import names
 from segments.facts.append import append_engine_facts
 from segments.merge import merge
-from segments.models import Identity, Membership, Order, Profile, Scores, Segment, SegmentRun, Wallet
+from segments.models import Health, Identity, Membership, Order, Profile, Scores, Segment, SegmentRun, Wallet
 from segments.refresh import candidates, refresh_due
 from segments.rules.compile import people
 from segments.rules.operators import At
 from segments.rules.parse import parse_rule
 from tests.segments.refresh.settled import settle_log
+from tests.segments.rules.wellness import random_health
 from tests.segments.rules.world import (
     BASE,
     LEAVES,
@@ -136,7 +138,9 @@ def happen(rng: random.Random, now: datetime) -> None:
     """Something that ingest, scoring, growth or an operator may do."""
     alive = list(Profile.objects.filter(merged_into=None, erased_at=None))
     often = [one_fact, one_fact, one_fact, one_order, one_order, moved_group, achieved]
-    rng.choice([*often, born, cancelled, moved_stage, paid, told, erased, joined])(rng, rng.choice(alive), now)
+    rng.choice([*often, born, cancelled, moved_stage, moved_health, paid, told, erased, joined])(
+        rng, rng.choice(alive), now
+    )
 
 
 def one_fact(rng: random.Random, row: Profile, now: datetime) -> None:
@@ -175,6 +179,37 @@ def moved_stage(rng: random.Random, row: Profile, now: datetime) -> None:
         Scores.objects.update_or_create(profile=row, defaults=values)
         for name in (names.STAGE_CHANGED, names.RFM_CHANGED):
             append_engine_facts([(row.pk, row.shard, name, uuid.uuid4().hex, {})], now=now)
+
+
+def moved_health(rng: random.Random, row: Profile, now: datetime) -> None:
+    """The row as judging writes it, with the facts that it tells, and no others."""
+    with transaction.atomic():
+        old = Health.objects.filter(profile=row).values(*health_moves.FIELDS).first()
+        drawn = dict.fromkeys(health_moves.FIELDS) | {"coverage": 1.0, "pending": "", "parts": {}, "parts_before": {}}
+        move = health_moves.Move(row.pk, row.shard, old, drawn | random_health(rng), "score")
+        health_moves.write_moves([move], now=now)
+        health_moves.tell_moves([move], now=now, reason=health_moves.Reason())
+
+
+def paid(rng: random.Random, row: Profile, now: datetime) -> None:
+    with transaction.atomic():
+        Wallet.objects.update_or_create(profile=row, defaults={"balance": rng.randint(-5, 8)})
+        append_engine_facts([(row.pk, row.shard, names.POINTS_CHANGED, uuid.uuid4().hex, {})], now=now)
+
+
+def moved_group(rng: random.Random, row: Profile, now: datetime) -> None:
+    """Entering or leaving one of the segments that somebody else refreshes."""
+    segment = Segment.objects.get(key=rng.choice(["one", "two"]))
+    with transaction.atomic():
+        left, _ = Membership.objects.filter(segment=segment, profile=row).delete()
+        if not left:
+            Membership.objects.create(segment=segment, profile=row, entered_at=now)
+        name = names.SEGMENT_LEFT if left else names.SEGMENT_ENTERED
+        write_engine_facts(row, [(name, now, {"segment": segment.key})])
+
+
+def achieved(rng: random.Random, row: Profile, now: datetime) -> None:
+    write_engine_facts(row, [(names.MISSION_COMPLETED, now, {"mission": "task"})])
 
 
 def paid(rng: random.Random, row: Profile, now: datetime) -> None:

@@ -74,6 +74,7 @@ class Person:
     progress: list[int] = field(default_factory=list)
     earned: int = 0
     lots: list[Lot] = field(default_factory=list)
+    health: dict[str, Any] | None = None
 
 
 def near(rng: random.Random, days: float = 8) -> datetime:

@@ -31,7 +31,7 @@ from segments.models import (
     Wallet,
 )
 from tests.people import make_source
-from tests.segments.rules import behaviour, status
+from tests.segments.rules import behaviour, status, wellness
 from tests.segments.rules.behaviour import random_fact
 from tests.segments.rules.persons import (
     BASE,
@@ -87,6 +87,7 @@ def random_person(rng: random.Random) -> Person:
         person.points, person.level = rng.choice([-5, 0, 3, 10]), rng.choice(["", "gold", "silver"])
     person.badges = {"hero"} if rng.random() < 0.3 else set()
     status.give_status(person, rng)
+    wellness.give_health(person, rng)
     return person
 
 
@@ -130,6 +131,7 @@ def store(people: list[Person]) -> None:
         for _ in person.badges:
             Award.objects.create(badge=hero, profile=row, key=f"a{row.pk}", at=BASE)
         store_status(row, person)
+        wellness.store_health(row, person)
 
 
 def store_status(row: Profile, person: Person) -> None:
@@ -331,6 +333,7 @@ def judge_scores(p: Any, person: Person, now: datetime) -> bool:
 JUDGES: dict[str, Callable[[Any, Person, datetime], bool]] = {
     **behaviour.JUDGES,
     **status.JUDGES,
+    **wellness.JUDGES,
     "order_count": judge_count,
     "order_sum": judge_sum,
     "order_recency": judge_recency,
@@ -415,6 +418,7 @@ def leaf_stage(rng: random.Random) -> dict[str, Any]:
 LEAVES: dict[str, Callable[[random.Random], dict[str, Any]]] = {
     **behaviour.LEAVES,
     **status.LEAVES,
+    **wellness.LEAVES,
     "order_count": lambda rng: {"op": rng.choice(OPS), "count": rng.randint(0, 3), **maybe_days(rng)},
     "order_sum": lambda rng: {"op": rng.choice(OPS), "amount": rng.choice([-50, 0, 100, 200]), **maybe_days(rng)},
     "order_recency": leaf_recency,

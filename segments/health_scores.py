@@ -1,0 +1,180 @@
+"""One row of health per person, kept for those with new facts and for those whose windows moved without any."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Sequence
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+from django.conf import settings
+from django.db import connection, transaction
+
+from common.buckets import SHARDS
+from common.periods import start_of_day, zone
+from common.semijoin import among
+from segments.facts import names
+from segments.facts.fact import Fact
+from segments.facts.read import process_shard
+from segments.health_bands import Held, Judged, held_until, score_of, settle
+from segments.health_moves import FIELDS, Move, Reason, Row, tell_moves, write_moves
+from segments.health_rules import rules_in_force
+from segments.health_values import Measured, Rules, Values, measure_page
+from segments.models import Cursor, Health, Profile
+
+READER = "health"
+PASS = "health:everyone"
+PAGE = 2000
+BATCH = 500
+ROUNDS = 40
+ALWAYS = frozenset({names.MERGED, names.CORRECTED, names.ERASED})
+
+
+def judge_changed(now: datetime) -> dict[str, int]:
+    """One look: new facts, windows that moved, and everyone's pass when the rules are new.
+
+    Bounded; what is left is done at the next look. Returns how many rows each part wrote.
+    """
+    rules = rules_in_force(now, zone=_zone())
+    done = {"everyone": 0, "facts": 0, "silence": 0}
+    for shard in range(SHARDS):
+        done["facts"] += judge_shard(shard, now, rules=rules)
+    for part, step in (("silence", _next_of_silent), ("everyone", _next_of_everyone)):
+        for _ in range(ROUNDS):
+            wrote = step(rules, now)
+            if wrote is None:
+                break
+            done[part] += wrote
+    return done
+
+
+def judge_all(now: datetime) -> int:
+    """Everyone by the rules in force, to the end; returns how many rows were written."""
+    rules, total = rules_in_force(now, zone=_zone()), 0
+    while (wrote := _next_of_everyone(rules, now)) is not None:
+        total += wrote
+    return total
+
+
+def judge_shard(shard: int, now: datetime, *, rules: Rules) -> int:
+    """Judge the people of one page of new facts; returns how many rows were written."""
+    wanted, wrote = rules.facts(), 0
+
+    def handle(facts: Sequence[Fact]) -> None:
+        nonlocal wrote
+        live: dict[int, bool] = defaultdict(bool)
+        depth: dict[int, int] = defaultdict(int)
+        for fact in facts:
+            if fact.kind != "system" or fact.name in ALWAYS:
+                live[fact.profile] |= fact.live
+                depth[fact.profile] = max(depth[fact.profile], fact.depth)
+        wrote += judge_people(live, now=now, rules=rules, reason=Reason(live, depth))
+
+    process_shard(READER, shard, handle, now=now, limit=PAGE, names=None if "*" in wanted else wanted | ALWAYS)
+    return wrote
+
+
+def judge_people(ids: Collection[int], *, now: datetime, rules: Rules, reason: Reason | None = None) -> int:
+    """Judge the given people and write those rows that differ, with their history and facts.
+
+    Call inside a transaction. A handful of statements per 500 people; returns how many rows were written.
+    """
+    wrote, ordered = 0, sorted(ids)
+    for start in range(0, len(ordered), BATCH):
+        wrote += _judge_batch(ordered[start : start + BATCH], now=now, rules=rules, reason=reason or Reason())
+    return wrote
+
+
+def _judge_batch(ids: Sequence[int], *, now: datetime, rules: Rules, reason: Reason) -> int:
+    before, here = _rows(ids), _zone()
+    measured = measure_page(ids, rules, now=now, zone=here)
+    gone = [pk for pk in before if pk not in measured]
+    if gone:  # merged or erased since
+        Health.objects.filter(among("pk", gone)).delete()
+    moves = []
+    for pk, found in measured.items():
+        old = before.get(pk)
+        row, why = _judge(old, found, now=now, here=here, rules=rules)
+        if row != old:
+            moves.append(Move(pk, found.shard, old, row, why))
+    if moves:
+        write_moves(moves, now=now)
+        tell_moves(moves, now=now, reason=reason)
+    return len(moves)
+
+
+def _judge(before: Row | None, found: Measured, *, now: datetime, here: ZoneInfo, rules: Rules) -> tuple[Row, str]:
+    """The row of one person as of `now`, and why the band is what it is."""
+    judged = score_of(found.now, rules.weights, rules.bounds)
+    then = score_of(found.before, rules.weights, rules.bounds)
+    trend = None if judged.score is None or then.score is None else round(judged.score - then.score, 3)
+    judged = Judged(judged.score, judged.coverage, trend)
+    known = None if before is None else Held(
+        before["band"], before["since"] or now, before["pending"], before["pending_since"]
+    )  # fmt: skip
+    held = settle(known, judged, now=now, zone=here)
+    days = [found.changes_on] if found.changes_on else []
+    if held.pending_since:
+        days.append(held_until(held.pending_since, here))
+    row = {
+        "rules_id": rules.pk, "score": judged.score, "coverage": judged.coverage, "trend": trend, "band": held.band,
+        "since": held.since, "pending": held.pending, "pending_since": held.pending_since, "parts": _plain(found.now),
+        "parts_before": _plain(found.before), "next_change_at": start_of_day(min(days), here) if days else None,
+    }  # fmt: skip
+    return row, held.reason
+
+
+def _plain(values: Values) -> dict[str, float]:
+    """The known values, as they are stored."""
+    return {key: round(value, 6) for key, value in values.items() if value is not None}
+
+
+def _rows(ids: Sequence[int]) -> dict[int, Row]:
+    """The rows as they stand, locked until the transaction ends."""
+    rows = Health.objects.filter(among("pk", ids)).order_by("pk")
+    if connection.features.has_select_for_update:
+        rows = rows.select_for_update()
+    return {row[0]: dict(zip(FIELDS, row[1:], strict=True)) for row in rows.values_list("pk", *FIELDS)}
+
+
+def _next_of_everyone(rules: Rules, now: datetime) -> int | None:
+    """The next batch of the pass over everybody that new rules start; None when it is over (or another has it).
+
+    What the rules alone brought about may trigger nothing; who was due by silence anyway may.
+    """
+    with transaction.atomic():
+        Cursor.objects.get_or_create(reader=PASS, shard=0)
+        rows = Cursor.objects.filter(reader=PASS, shard=0)
+        if connection.features.has_select_for_update_skip_locked:
+            rows = rows.select_for_update(skip_locked=True)
+        cursor = rows.first()
+        if cursor is None or cursor.tx > (rules.pk or 0):
+            return None
+        if cursor.tx < (rules.pk or 0):
+            cursor.tx, cursor.position = rules.pk or 0, 0
+        alive = Profile.objects.filter(pk__gt=cursor.position, merged_into__isnull=True, erased_at__isnull=True)
+        ids = list(alive.order_by("pk").values_list("pk", flat=True)[:BATCH])
+        due = Health.objects.filter(among("pk", ids), next_change_at__lte=now).values_list("pk", flat=True)
+        quiet = Reason(dict.fromkeys(ids, False) | dict.fromkeys(due, True), rules=True)
+        wrote = judge_people(ids, now=now, rules=rules, reason=quiet) if ids else 0
+        cursor.position, cursor.moved_at = (ids[-1] if ids else cursor.position), now
+        cursor.save(update_fields=["tx", "position", "moved_at"])
+        return wrote if ids else None
+
+
+def _next_of_silent(rules: Rules, now: datetime) -> int | None:
+    """The next batch of those whose windows have moved; None when there is nobody left."""
+    with transaction.atomic():
+        due = Health.objects.filter(next_change_at__lte=now).order_by("next_change_at")
+        if connection.features.has_select_for_update_skip_locked:
+            due = due.select_for_update(skip_locked=True)
+        ids = list(due.values_list("pk", flat=True)[:BATCH])
+        if not ids:
+            return None
+        wrote = judge_people(ids, now=now, rules=rules)
+        Health.objects.filter(among("pk", ids), next_change_at__lte=now).update(next_change_at=None)
+        return wrote
+
+
+def _zone() -> ZoneInfo:
+    return zone(settings.WORKSPACE_ZONE)
