@@ -212,27 +212,6 @@ def achieved(rng: random.Random, row: Profile, now: datetime) -> None:
     write_engine_facts(row, [(names.MISSION_COMPLETED, now, {"mission": "task"})])
 
 
-def paid(rng: random.Random, row: Profile, now: datetime) -> None:
-    with transaction.atomic():
-        Wallet.objects.update_or_create(profile=row, defaults={"balance": rng.randint(-5, 8)})
-        append_engine_facts([(row.pk, row.shard, names.POINTS_CHANGED, uuid.uuid4().hex, {})], now=now)
-
-
-def moved_group(rng: random.Random, row: Profile, now: datetime) -> None:
-    """Entering or leaving one of the segments that somebody else refreshes."""
-    segment = Segment.objects.get(key=rng.choice(["one", "two"]))
-    with transaction.atomic():
-        left, _ = Membership.objects.filter(segment=segment, profile=row).delete()
-        if not left:
-            Membership.objects.create(segment=segment, profile=row, entered_at=now)
-        name = names.SEGMENT_LEFT if left else names.SEGMENT_ENTERED
-        write_engine_facts(row, [(name, now, {"segment": segment.key})])
-
-
-def achieved(rng: random.Random, row: Profile, now: datetime) -> None:
-    write_engine_facts(row, [(names.MISSION_COMPLETED, now, {"mission": "task"})])
-
-
 def told(rng: random.Random, row: Profile, now: datetime) -> None:
     """Traits and names that come with any call."""
     with transaction.atomic():
