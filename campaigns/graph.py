@@ -14,9 +14,10 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, model_validator
 
+from campaigns.sound import unsound
 from campaigns.steps import Step, steps
 from campaigns.triggers import Trigger, triggers
-from common.params import Duration, Invalid, Params, Problem, read_params
+from common.params import LONGEST, Duration, Invalid, Params, Problem, read_params
 from segments.facts.fact import Fact
 from segments.facts.filter import passes
 from segments.facts.names import SEGMENT_ENTERED, SEGMENT_LEFT
@@ -81,10 +82,18 @@ class GoalRule(Params):
     ends: bool = False
     fact: str = ""
     filter: dict[str, Any] = Field(default_factory=dict)
-    window_days: int = 0
+    window_days: int = Field(default=0, ge=0, le=LONGEST.days)
 
     def matches(self, fact: Fact) -> bool:
         return bool(self.fact) and fact.name == self.fact and passes(fact.properties, self.filter)
+
+
+class UtmNames(Params):
+    """What every link of the journey's messages says of where it comes from; fixed at publish."""
+
+    source: str = Field(default="", max_length=200)
+    campaign: str = Field(default="", max_length=200)
+    id: str = Field(default="", max_length=200)
 
 
 @dataclass(frozen=True)
@@ -148,24 +157,48 @@ def read_graph(raw: object) -> Graph:
     if not isinstance(raw, Mapping):
         raise Invalid([Problem("", "the flow must be an object with a trigger, a start and nodes")])
     found = [Problem(str(key), "unknown name") for key in raw if key not in TOP]
-    trigger_type, trigger, trigger_params = _read_trigger(raw.get("trigger"), found)
+    kind, trigger, params = _read_trigger(raw.get("trigger"), found)
     nodes = _read_nodes(raw.get("nodes"), found)
     exits = _read_list(ExitRule, raw.get("exits", []), "exits", found)
-    entry = _read_part(EntryRules, raw.get("entry", {}), "entry", found)
-    goal = _read_part(GoalRule, raw["goal"], "goal", found) if raw.get("goal") else None
-    start, keys = raw.get("start"), raw.get("nodes")
-    if not isinstance(start, str) or (isinstance(keys, Mapping) and start not in keys):
-        found.append(Problem("start", "must name one of the nodes"))
-    elif nodes:
-        _prove(start, nodes, found)
-    if entry and entry.reentry == "keyed" and trigger_params is not None and not getattr(trigger_params, "key", ""):
-        found.append(Problem("entry.reentry", "\"keyed\" needs a trigger that names a 'key'"))
-    utm = raw.get("utm") or {}
-    if not isinstance(utm, Mapping):
-        found.append(Problem("utm", "must be an object"))
+    entry = _read_entry(raw.get("entry", {}), params, found)
+    goal = _read_goal(raw.get("goal"), found)
+    utm = _read_utm(raw.get("utm"), found)
+    start = _read_start(raw.get("start"), raw.get("nodes"), nodes, found)
     if found or trigger is None or entry is None:
         raise Invalid(found)
-    return Graph(trigger_type, trigger, trigger_params, str(start), nodes, tuple(exits), entry, goal, utm)
+    return Graph(kind, trigger, params, start, nodes, tuple(exits), entry, goal, utm)
+
+
+def _read_start(raw: object, keys: object, nodes: Mapping[str, Node], found: list[Problem]) -> str:
+    """Where a walk begins; when all nodes could be read, everything is proven that follows from there."""
+    if not isinstance(raw, str) or (isinstance(keys, Mapping) and raw not in keys):
+        found.append(Problem("start", "must name one of the nodes"))
+        return ""
+    if nodes:
+        ways = {key: frozenset(node.next.values()) for key, node in nodes.items()}
+        ends = frozenset(key for key, node in nodes.items() if not tuple(node.step.ports(node.params)))
+        waits = frozenset(key for key, node in nodes.items() if node.step.waits)
+        found += unsound(raw, ways, ends=ends, waits=waits)
+    return raw
+
+
+def _read_entry(raw: object, trigger_params: Any, found: list[Problem]) -> EntryRules | None:
+    entry: EntryRules | None = _read_part(EntryRules, raw, "entry", found)
+    if entry and entry.reentry == "keyed" and trigger_params is not None and not getattr(trigger_params, "key", ""):
+        found.append(Problem("entry.reentry", "\"keyed\" needs a trigger that names a 'key'"))
+    return entry
+
+
+def _read_goal(raw: object, found: list[Problem]) -> GoalRule | None:
+    """The goal; none when the name is left out or null."""
+    goal: GoalRule | None = None if raw is None else _read_part(GoalRule, raw, "goal", found)
+    return goal
+
+
+def _read_utm(raw: object, found: list[Problem]) -> dict[str, str]:
+    """The UTM names that are said; none when the name is left out or null."""
+    names: UtmNames | None = None if raw is None else _read_part(UtmNames, raw, "utm", found)
+    return names.model_dump(exclude_unset=True) if names else {}
 
 
 def _read_trigger(raw: object, found: list[Problem]) -> tuple[str, Trigger[Any] | None, Any]:
@@ -210,7 +243,15 @@ def _read_node(key: str, raw: object, known: set[str], found: list[Problem]) -> 
     ways = _read_next(raw.get("next", {}), ports, known, path, found)
     if params is None:
         return None
-    return Node(key, kind, step, params, ways, str(raw.get("label", "")), str(raw.get("label_zh", "")))
+    label, label_zh = (_read_label(raw.get(name, ""), f"{path}.{name}", found) for name in ("label", "label_zh"))
+    return Node(key, kind, step, params, ways, label, label_zh)
+
+
+def _read_label(raw: object, path: str, found: list[Problem]) -> str:
+    if not isinstance(raw, str):
+        found.append(Problem(path, "must be text"))
+        return ""
+    return raw
 
 
 def _read_next(
@@ -230,46 +271,6 @@ def _read_next(
     found += [Problem(f"{path}.next.{port}", "this port leads nowhere") for port in ports or () if port not in ways]
     good = {port: to for port, to in ways.items() if isinstance(to, str) and to in known}
     return {port: good[port] for port in ports or () if port in good}
-
-
-def _prove(start: str, nodes: Mapping[str, Node], found: list[Problem]) -> None:
-    """Every node is reached, reaches an end, and stands on no loop without a wait."""
-    forward = {key: set(node.next.values()) for key, node in nodes.items()}
-    reached = _closure({start}, forward)
-    found += [Problem(f"nodes.{key}", "cannot be reached from the start") for key in nodes if key not in reached]
-    back: dict[str, set[str]] = {key: set() for key in nodes}
-    for key, targets in forward.items():
-        for target in targets:
-            back[target].add(key)
-    ends = {key for key, node in nodes.items() if not tuple(node.step.ports(node.params))}
-    if not ends:
-        found.append(Problem("nodes", "the flow has no end: add an exit"))
-        return
-    ending = _closure(ends, back)
-    found += [Problem(f"nodes.{key}", "no end can be reached from here") for key in nodes if key in reached - ending]
-    loop = _restless(nodes, forward)
-    if loop:
-        found.append(Problem(f"nodes.{min(loop)}", f"a loop without a wait: {', '.join(sorted(loop))}"))
-
-
-def _closure(seeds: set[str], ways: Mapping[str, set[str]]) -> set[str]:
-    seen, todo = set(seeds), list(seeds)
-    while todo:
-        for target in ways[todo.pop()] - seen:
-            seen.add(target)
-            todo.append(target)
-    return seen
-
-
-def _restless(nodes: Mapping[str, Node], forward: Mapping[str, set[str]]) -> set[str]:
-    """Nodes of loops in which no step waits: what is left after peeling off all that no loop holds."""
-    left = {key for key, node in nodes.items() if not node.step.waits}
-    while True:
-        entered = {target for key in left for target in forward[key]}
-        kept = {key for key in left if forward[key] & left and key in entered}
-        if kept == left:
-            return left
-        left = kept
 
 
 def _read_part(model: type[Any], raw: object, path: str, found: list[Problem]) -> Any:

@@ -8,21 +8,34 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Annotated, Any, TypeVar
 
+from django.utils.translation import gettext as _
 from pydantic import BaseModel, BeforeValidator, ConfigDict, PlainSerializer, ValidationError
 
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
-_DURATION = re.compile(r"(\d+)\s*([smhdw])")
+_DURATION = re.compile(r"([0-9]+)\s*([smhdw])")
+LONGEST = timedelta(days=3650)
+_MOST_DIGITS = 9  # of one number; ten years are 315,360,000 seconds
+_SHOWN = 40  # characters of a wrong text that its error repeats
 
 
 def parse_duration(value: object) -> timedelta:
-    """Read "90s", "15m", "3d" or "1d 12h" (also a timedelta). Raises ValueError on anything else."""
-    if isinstance(value, timedelta):
-        return value
-    text = str(value).strip().lower()
-    parts = _DURATION.findall(text)
-    if not parts or _DURATION.sub("", text).strip():
-        raise ValueError(f"'{value}' is not a duration such as 90s, 15m, 12h, 3d or 2w")
-    return timedelta(seconds=sum(int(n) * _UNITS[u] for n, u in parts))
+    """Read "90s", "15m", "3d" or "1d 12h" (also a timedelta), at most LONGEST: what is added to a moment must give
+    a moment. Raises ValueError on anything else."""
+    span = value if isinstance(value, timedelta) else _span(str(value))
+    if abs(span) > LONGEST:
+        raise ValueError(_("'%(text)s' is longer than 3650d, ten years") % {"text": str(value)[:_SHOWN]})
+    return span
+
+
+def _span(text: str) -> timedelta:
+    plain = text.strip().lower()
+    parts = _DURATION.findall(plain)
+    if not parts or _DURATION.sub("", plain).strip():
+        said = {"text": text[:_SHOWN]}
+        raise ValueError(_("'%(text)s' is not a duration such as 90s, 15m, 12h, 3d or 2w") % said)
+    if any(len(count.lstrip("0")) > _MOST_DIGITS for count, _unit in parts):
+        return timedelta.max
+    return timedelta(seconds=sum(int(count) * _UNITS[unit] for count, unit in parts))
 
 
 def format_duration(value: timedelta) -> str:
@@ -79,5 +92,5 @@ def problems_of(error: ValidationError, *, path: str = "") -> list[Problem]:
     found = []
     for item in error.errors(include_url=False, include_context=False):
         where = ".".join([path, *map(str, item["loc"])]) if path else ".".join(map(str, item["loc"]))
-        found.append(Problem(where, item["msg"]))
+        found.append(Problem(where, item["msg"].removeprefix("Value error, ")))
     return found

@@ -21,7 +21,7 @@ class WaitParams(Params):
 
     model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
 
-    duration: Duration = Field(default=timedelta(0), alias="for", ge=timedelta(0), le=timedelta(days=3650))
+    duration: Duration = Field(default=timedelta(0), alias="for", ge=timedelta(0))
     until: time | None = None
     zone: Literal["recipient", "workspace"] = "recipient"
 

@@ -21,7 +21,7 @@ class WaitForParams(Params):
 
     fact: str = Field(min_length=1, max_length=200)
     filter: dict[str, Any] = Field(default_factory=dict)
-    timeout: Duration = Field(gt=timedelta(0), le=timedelta(days=3650))
+    timeout: Duration = Field(gt=timedelta(0))
 
 
 @steps.register("wait_for")

@@ -122,6 +122,26 @@ def test_a_draft_is_drawn_before_it_is_saved(shop: Any, login: Any) -> None:
     assert "This flow can run" in page.get_text()
 
 
+@pytest.mark.parametrize("language", ["en", "zh-hans"])
+def test_a_duration_of_ages_is_told_and_the_draft_is_kept(shop: Any, login: Any, language: str) -> None:
+    journey = Journey.objects.get(key="new-user-gift")
+    draft = json.dumps({**journey.draft, "entry": {"max_age": "99999999999d"}})
+    client = login("author", language)
+    told = {
+        "en": "entry.max_age: '99999999999d' is longer than 3650d, ten years",
+        "zh-hans": "entry.max_age: “99999999999d”超过 3650d（十年）",
+    }[language]
+    drawn = post(client, "campaigns_journey_preview_flow", draft=draft)
+    assert drawn.status_code == 200
+    assert told in said(drawn)
+    fresh = {**_form(journey, draft=draft), "key": "new-one"}
+    answer = client.post(reverse("admin:campaigns_journey_add"), fresh)
+    assert answer.status_code == 200
+    assert told in said(answer)
+    assert "99999999999d" in answer.context["adminform"].form["draft"].value()
+    assert not Journey.objects.filter(key="new-one").exists()
+
+
 def test_a_rule_is_counted_and_explained_before_it_is_saved(shop: Any, login: Any) -> None:
     rule = {"all": [{"op": "stage", "params": {"stages": ["lapsed"]}}]}
     url = reverse("admin:segments_segment_preview")

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.utils import translation
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -133,6 +135,60 @@ def test_keyed_entry_needs_a_key() -> None:
 def test_frozen_versions_do_not_change_with_later_defaults() -> None:
     frozen = read_graph(flow({"done": DONE})).dump()
     assert frozen["entry"] == {"reentry": "once", "max_age": "2d"}
+
+
+def test_wrong_goals_utm_names_and_labels_are_told_at_once() -> None:
+    raw = flow(
+        {"done": {**DONE, "label": ["x"], "label_zh": 3}},
+        goal={"key": "order", "window_days": 10**9},
+        utm={"campaign": {"a": 1}, "bogus": "x", "source": "shop"},
+    )
+    assert set(problems(raw)) == {
+        "nodes.done.label", "nodes.done.label_zh", "goal.window_days", "utm.campaign", "utm.bogus",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ["goal", "utm"])
+@pytest.mark.parametrize("value", [[], 0, "", False, "x"])
+def test_a_goal_and_utm_names_are_objects(name: str, value: object) -> None:
+    assert problems(flow({"done": DONE}, **{name: value})) == {name: "must be an object"}
+
+
+def test_utm_names_read_back_as_they_were_said() -> None:
+    graph = read_graph(flow({"done": DONE}, utm={"source": "shop", "id": "spring"}))
+    assert graph.utm == {"source": "shop", "id": "spring"}
+    assert read_graph(graph.dump()) == graph
+    assert read_graph(flow({"done": DONE}, goal=None, utm=None)).goal is None
+
+
+LONG = ["3651d", "99999999999d", "9" * 5000 + "w", "9999999s 99999999999999999999h"]
+
+
+@pytest.mark.parametrize("long", LONG)
+def test_no_duration_is_longer_than_ten_years(long: str) -> None:
+    raw = flow(
+        {
+            "a": node("wait", "b", for_=long),
+            "b": node("wait_for", {"happened": "c", "timeout": "c"}, fact="X", timeout=long),
+            "c": node("send", template="x", expires=long),
+            "done": DONE,
+        },
+        entry={"reentry": "cooldown", "cooldown": long, "max_age": long},
+    )
+    said = f"'{long[:40]}' is longer than 3650d, ten years"
+    assert problems(raw) == dict.fromkeys(
+        (
+            "nodes.a.params.for", "nodes.b.params.timeout", "nodes.c.params.expires", "entry.cooldown", "entry.max_age",
+        ),
+        said,
+    )  # fmt: skip
+    with translation.override("zh-hans"):
+        assert problems(raw)["entry.cooldown"] == f"“{long[:40]}”超过 3650d（十年）"
+
+
+def test_ten_years_are_allowed() -> None:
+    raw = flow({"a": node("wait", for_="3650d"), "done": DONE}, entry={"reentry": "cooldown", "cooldown": "521w 3d"})
+    assert read_graph(raw).entry.cooldown == timedelta(days=3650)
 
 
 KEYS = st.sampled_from(["a", "b", "done", "type", "params", "next", "nodes", "send", "wait", "for", "x", "\x00"])
