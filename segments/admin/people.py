@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
@@ -152,11 +152,12 @@ def _panels(request: HttpRequest, profile: Profile, now: datetime) -> Sequence[d
 
 
 def _instant(text: str) -> datetime | None:
+    """The instant in UTC; None when the text is none, or lies beyond the calendar once its zone is taken off."""
     try:
         found = parse_datetime(text.replace(" ", "+"))
-    except ValueError:
+        return found.astimezone(UTC) if found and found.tzinfo else None
+    except (ValueError, OverflowError):
         return None
-    return found if found and found.tzinfo else None
 
 
 def _by_public_id(term: str) -> list[int]:

@@ -319,6 +319,23 @@ def test_the_audit_log_cannot_be_touched(shop: Any, login: Any) -> None:
     assert entry_now.reason == entry.reason
 
 
+@pytest.mark.parametrize(
+    ("until", "shows"),
+    [
+        ("9999-12-31T23:59:59-14:00", True),
+        ("0001-01-01T00:00:00%2B14:00", True),
+        ("0001-01-01T00:00:00%2B00:00", False),
+        ("9999-12-31T23:59:59%2B00:00", True),
+        ("2026-13-45T00:00:00Z", True),
+    ],
+)
+def test_a_timeline_before_no_possible_instant_begins_now(shop: Any, login: Any, until: str, shows: bool) -> None:
+    walk = Enrolment.objects.order_by("pk")[0]
+    answer = login("viewer").get(f"/admin/segments/profile/{walk.profile_id}/timeline/?until={until}")
+    assert answer.status_code == 200
+    assert bool(answer.context["moments"]) is shows
+
+
 def test_the_timeline_pages_back_without_losing_a_moment(shop: Any, login: Any) -> None:
     from segments.timeline import timeline
 
