@@ -23,3 +23,5 @@ class MessagingConfig(AppConfig):
             registry.load()
         for module in iter_modules(operators.__path__):
             import_module(f"messaging.operators.{module.name}")
+        for name in ("merging", "traces"):
+            import_module(f"messaging.{name}")

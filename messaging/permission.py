@@ -169,15 +169,19 @@ def suppress(address: Address | int, reason: str, now: datetime, *, note: str = 
 
 
 def _suppress(row: Address, reason: str, now: datetime, note: str) -> bool:
-    hashed = digest(row.channel, row.value)
+    return suppress_value(row.channel, row.value, reason, now, note=note)
+
+
+def suppress_value(channel: str, value: str, reason: str, now: datetime, *, note: str = "") -> bool:
+    """The same for an address that may have no row yet. Call inside a transaction, with the row locked if any."""
+    hashed = digest(channel, value)
     kept, made = Suppression.objects.get_or_create(
-        channel=row.channel, digest=hashed, defaults={"reason": reason, "at": now, "note": note}
+        channel=channel, digest=hashed, defaults={"reason": reason, "at": now, "note": note}
     )
     if not made and _gravity(reason) > _gravity(kept.reason):
         Suppression.objects.filter(pk=kept.pk).update(reason=reason, at=now, note=note)
         kept.reason, made = reason, True
-    if row.suppressed != kept.reason:
-        Address.objects.filter(channel=row.channel, value=row.value).update(suppressed=kept.reason)
+    Address.objects.filter(channel=channel, value=value).exclude(suppressed=kept.reason).update(suppressed=kept.reason)
     return made
 
 

@@ -1,30 +1,39 @@
 """An anonymous visitor turns out to be a known person: rows move, keep where they came from, and start nothing.
 
 Facts keep their place and shard in the log, so no reader sees them again. Lifetime rows are counted anew, never
-added up. Upper apps contribute handlers for what they keep about people. `undo` is the way back.
+added up. Upper apps contribute handlers for what they keep about people. segments.unmerge is the way back: rows
+return by their origin, and what was dropped or overwritten is kept in the row of the merge.
 """
 
 from __future__ import annotations
 
+import json
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from django.db import connection, transaction
-from django.db.models import Exists, OuterRef
+from django.db.models import Exists, F, OuterRef
+from django.db.models.functions import Coalesce
 
+from common.faults import faultpoint
 from common.registry import Registry
 from segments.bulk import given, insert, update
 from segments.facts.append import append_engine_facts
 from segments.facts.names import MERGED
-from segments.models import EventStats, Identity, Membership, Profile, Scores
+from segments.frozen import freeze
+from segments.models import Event, EventStats, Identity, Membership, Merge, Order, Profile, Scores
 from segments.portrait import FIELDS, PORTRAIT, Portrait, fill_from, to_text
 
-MOVED = ("segments_identity", "segments_event", "segments_order")  # each row remembers its `origin`
-FOLLOW = ("segments_award", "segments_grant", "segments_coupon")
+MOVED = (
+    "segments_identity", "segments_event", "segments_order", "segments_award", "segments_grant", "segments_coupon",
+)  # fmt: skip  # each row remembers its `origin`
+AHEAD = (Event, Order)  # of these a person may have very many
+STEP = 2000
 PAIR = (("frm", "bigint"), ("tgt", "bigint"))
+Kept = Mapping[int, Any]
 AUDIT = (
     ("at", "timestamptz"), ("actor_name", "varchar"), ("action", "varchar"), ("subject", "varchar"),
     ("reason", "text"), ("detail", "jsonb"),
@@ -47,71 +56,76 @@ class MergeHandler(ABC):
     """Moves what one part of an app keeps about people. Set-based: called once for all pairs of a batch."""
 
     @abstractmethod
-    def merge(self, pairs: Sequence[Pair], *, now: datetime) -> None:
-        """Move rows of each `gone` to its `into`, in the caller's transaction; several may share one `into`."""
+    def merge(self, pairs: Sequence[Pair], *, now: datetime) -> Kept | None:
+        """Move rows of each `gone` to its `into`, in the caller's transaction; several may share one `into`.
+
+        Returns, by `gone`, the JSON that `restore` will need: what had to be dropped or changed beside moving.
+        """
 
     def undo(self, pairs: Sequence[Pair], *, now: datetime) -> None:  # noqa: B027 - nothing to move back is common
-        """Move back what can be told apart; by default nothing."""
+        """Move back what can be told apart; by default nothing. `into` is whom the person belongs to by now."""
+
+    def restore(self, pair: Pair, kept: Any, *, now: datetime) -> None:  # noqa: B027 - nothing kept is common
+        """After `undo`: bring back what `merge` said it dropped, unless something has taken its place."""
 
 
 handlers: Registry[MergeHandler] = Registry("merge handlers", "segments")
 
 
 def merge(gone: Profile, into: Profile, *, now: datetime, actor: str, reason: str, force: bool = False) -> None:
-    """Join two profiles by hand. Raises TwoKnownPeople unless `force`, ValueError for a profile that is gone."""
-    if gone.pk == into.pk or gone.merged_into_id or into.merged_into_id or gone.erased_at or into.erased_at:
-        raise ValueError("both profiles must be alive and different")
-    known = Identity.objects.filter(profile__in=[gone, into], kind=Identity.Kind.USER).values("profile").distinct()
-    if known.count() == 2 and not force:
-        raise TwoKnownPeople(f"{gone.public_id} and {into.public_id} both have a user id")
+    """Join two profiles by hand. Raises TwoKnownPeople unless `force`, ValueError for a profile that is gone.
+
+    Facts and orders go ahead in short transactions; one that was interrupted is finished by the same call.
+    """
+    pair = Pair(gone.pk, into.pk)
     with transaction.atomic():
-        merge_many([Pair(gone.pk, into.pk)], now=now, actor=actor, reason=reason)
+        check(pair, force=force)
+        begun = Merge.objects.filter(gone=gone, undone_at=None).first()
+        if begun is None:
+            Merge.objects.create(gone=gone, into=into, at=now, actor_name=actor[:150], reason=reason)
+        elif begun.into_id != into.pk:
+            raise ValueError("this profile is on its way to another; undo that first")
+    for model in AHEAD:
+        _go_ahead(model, pair)
+    faultpoint("before_merge_commit")
+    with transaction.atomic():
+        check(pair, force=force)
+        merge_many([pair], now=now, actor=actor, reason=reason)
+
+
+def check(pair: Pair, *, force: bool) -> None:
+    """Lock both and make sure that they may be joined. Raises TwoKnownPeople or ValueError."""
+    rows = lock([pair]).values()
+    if len(rows) != 2 or any(row.merged_into_id or row.erased_at for row in rows):
+        raise ValueError("both profiles must be alive and different")
+    known = Identity.objects.filter(profile__in=rows, kind=Identity.Kind.USER).values("profile").distinct()
+    if known.count() == 2 and not force:
+        raise TwoKnownPeople(" and ".join(str(row.public_id) for row in rows) + " both have a user id")
 
 
 def merge_many(pairs: Sequence[Pair], *, now: datetime, actor: str, reason: str) -> None:
     """Join many, in a constant number of statements. Call inside a transaction; the pairs are not judged here."""
     if not pairs:
         return
-    profiles = _lock(pairs)
+    profiles = lock(pairs)
     rows = [(pair.gone, pair.into) for pair in pairs]
+    gone = [pair.gone for pair in pairs]
+    kept: dict[int, dict[str, Any]] = {pk: {} for pk in gone}
     for table in MOVED:
-        _move(table, rows, origin=True)
-    for table in FOLLOW:
-        _move(table, rows, origin=False)
-    _move_points(rows)
-    for handler in handlers:
-        handler.merge(pairs, now=now)
-    Membership.objects.filter(profile__in=[pair.gone for pair in pairs]).delete()
-    Scores.objects.filter(profile__in=[pair.gone for pair in pairs]).delete()
+        _move(table, rows)
+    for key, handler in handlers.items():
+        for pk, said in (handler.merge(pairs, now=now) or {}).items():
+            kept[pk][key] = said
+    for row in freeze(Scores.objects.filter(profile__in=gone)):
+        kept[row["profile_id"]]["scores"] = row
+    Membership.objects.filter(profile__in=gone).delete()
+    Scores.objects.filter(profile__in=gone).delete()
     rebuild_stats({person for pair in pairs for person in (pair.gone, pair.into)})
-    _fill(pairs, profiles)
+    for pk, filled in _fill(pairs, profiles).items():
+        kept[pk]["filled"] = filled
     update("segments_profile", (("id", "bigint"), ("merged_into_id", "bigint")), rows)
+    _note(pairs, kept, now=now, actor=actor, reason=reason)
     _tell(pairs, profiles, now=now, actor=actor, reason=reason)
-
-
-def undo(gone: Profile, *, now: datetime, actor: str, reason: str) -> None:
-    """The way back: identities, facts and orders that came from `gone` return to it. Raises ValueError if not merged.
-
-    Points, badges and coupons stay where they are: they may have been spent since.
-    """
-    if gone.merged_into_id is None:
-        raise ValueError(f"{gone.public_id} was not merged")
-    pair = Pair(gone.pk, gone.merged_into_id)
-    with transaction.atomic():
-        profiles = _lock([pair])
-        origins = _family(gone.pk)
-        for table in MOVED:
-            _return(table, pair, origins)
-        for handler in handlers:
-            handler.undo([pair], now=now)
-        rebuild_stats({pair.gone, pair.into})
-        Profile.objects.filter(pk=gone.pk).update(merged_into=None)
-        _audit("person.unmerge", [pair], profiles, now=now, actor=actor, reason=reason)
-        stamp = now.isoformat()
-        said = {"undone": str(profiles[pair.gone].public_id)}
-        append_engine_facts(
-            [(pk, profiles[pk].shard, MERGED, f"unmerged:{pair.gone}:{pk}:{stamp}", said) for pk in profiles], now=now
-        )
 
 
 def rebuild_stats(profile_ids: set[int]) -> None:
@@ -135,32 +149,34 @@ def unknown_only(profile_ids: Sequence[int]) -> set[int]:
     return set(rows.values_list("pk", flat=True))
 
 
-def _lock(pairs: Sequence[Pair]) -> dict[int, Profile]:
+def lock(pairs: Sequence[Pair]) -> dict[int, Profile]:
     """All profiles of the pairs, locked in the order of their ids."""
     people = {person for pair in pairs for person in (pair.gone, pair.into)}
     rows = Profile.objects.filter(pk__in=people).order_by("pk").select_for_update(no_key=True)
     return {row.pk: row for row in rows}
 
 
-def _move(table: str, rows: Sequence[tuple[int, int]], *, origin: bool) -> None:
+def _go_ahead(model: type[Any], pair: Pair) -> None:
+    """Move a model's rows a piece at a time, each in a transaction of its own under both locks."""
+    ids = list(model._default_manager.filter(profile=pair.gone).order_by("pk").values_list("pk", flat=True))
+    for start in range(0, len(ids) - STEP, STEP):  # the last piece goes with the merge itself
+        with transaction.atomic():
+            lock([pair])
+            rows = model._default_manager.filter(pk__in=ids[start : start + STEP], profile=pair.gone)
+            rows.update(profile=pair.into, origin=Coalesce(F("origin"), F("profile_id")))
+
+
+def _move(table: str, rows: Sequence[tuple[int, int]]) -> None:
     source, params = given(PAIR, rows)
-    sets = "profile_id = given.tgt" + (f", origin = COALESCE({table}.origin, {table}.profile_id)" if origin else "")
-    with connection.cursor() as cursor:
-        cursor.execute(f"UPDATE {table} SET {sets} FROM {source} WHERE {table}.profile_id = given.frm", params)
-
-
-def _return(table: str, pair: Pair, origins: set[int]) -> None:
-    """Rows whose origin lies in the family go back; what was the profile's own forgets its origin."""
-    source, params = given((("id", "bigint"),), [(pk,) for pk in sorted(origins)])
     with connection.cursor() as cursor:
         cursor.execute(
-            f"UPDATE {table} SET profile_id = %s, origin = CASE WHEN origin = %s THEN NULL ELSE origin END"
-            f" FROM {source} WHERE {table}.origin = given.id AND {table}.profile_id = %s",
-            [pair.gone, pair.gone, *params, pair.into],
+            f"UPDATE {table} SET profile_id = given.tgt, origin = COALESCE({table}.origin, {table}.profile_id)"
+            f" FROM {source} WHERE {table}.profile_id = given.frm",
+            params,
         )
 
 
-def _family(profile_id: int) -> set[int]:
+def family(profile_id: int) -> set[int]:
     """The profile and all that were merged into it, directly or not."""
     found, layer = {profile_id}, {profile_id}
     while layer:
@@ -169,49 +185,51 @@ def _family(profile_id: int) -> set[int]:
     return found
 
 
-def _move_points(rows: Sequence[tuple[int, int]]) -> None:
-    """Ledger entries go to the known person's wallet; both balances are summed anew."""
-    source, params = given(PAIR, rows)
-    with connection.cursor() as cursor:
-        cursor.execute(
-            f"SELECT DISTINCT given.frm, given.tgt FROM {source} JOIN segments_wallet"
-            " ON segments_wallet.profile_id = given.frm",
-            params,
-        )
-        found = [(int(frm), int(tgt)) for frm, tgt in cursor.fetchall()]
-        if not found:
-            return
-        columns = (("profile_id", "bigint"), ("balance", "bigint"), ("earned", "bigint"))
-        wallets = sorted({(tgt, 0, 0) for _, tgt in found})
-        insert("segments_wallet", columns, wallets, conflict="(profile_id) DO NOTHING")
-        source, params = given(PAIR, found)
-        cursor.execute(
-            f"UPDATE segments_pointentry SET wallet_id = given.tgt FROM {source} WHERE wallet_id = given.frm", params
-        )
-        ids, params = given((("id", "bigint"),), [(pk,) for pk in sorted({pk for pair in found for pk in pair})])
-        cursor.execute(
-            "UPDATE segments_wallet SET balance = (SELECT COALESCE(SUM(sign * amount), 0) FROM segments_pointentry"
-            f" WHERE wallet_id = segments_wallet.profile_id) FROM {ids} WHERE segments_wallet.profile_id = given.id",
-            params,
-        )
-
-
-def _fill(pairs: Sequence[Pair], profiles: dict[int, Profile]) -> None:
-    """What only the visitor had said fills the known person's gaps."""
+def _fill(pairs: Sequence[Pair], profiles: dict[int, Profile]) -> dict[int, Any]:
+    """What only the visitor had said fills the known person's gaps; returns by visitor what was there before."""
 
     def draw(row: Profile) -> Portrait:
         values = {name: getattr(row, name) for name in FIELDS}
         return Portrait(**{**values, "traits": to_text(row.traits)})
 
     drawn = {pk: draw(row) for pk, row in profiles.items()}
+    filled = {}
     for pair in pairs:
-        drawn[pair.into] = fill_from(drawn[pair.into], drawn[pair.gone])
+        before, drawn[pair.into] = drawn[pair.into], fill_from(drawn[pair.into], drawn[pair.gone])
+        filled[pair.gone] = _changes(before, drawn[pair.into])
     people = sorted({pair.into for pair in pairs})
     update("segments_profile", (("id", "bigint"), *PORTRAIT), [(pk, *drawn[pk]) for pk in people])
+    return filled
+
+
+def _changes(before: Portrait, after: Portrait) -> dict[str, Any]:
+    """Columns that changed, with what they held; of the traits the names that came."""
+    was, now = before._asdict(), after._asdict()
+    columns = {name: _said(was[name]) for name in FIELDS if was[name] != now[name] and name != "traits"}
+    names = sorted(set(json.loads(after.traits)) - set(json.loads(before.traits)))
+    return {"columns": columns, "after": {name: _said(now[name]) for name in columns}, "traits": names}
+
+
+def _said(value: Any) -> Any:
+    return value.isoformat() if hasattr(value, "isoformat") else value
+
+
+def _note(pairs: Sequence[Pair], kept: dict[int, dict[str, Any]], *, now: datetime, actor: str, reason: str) -> None:
+    """One row for each merge, in place of the one that said it had begun."""
+    Merge.objects.filter(gone__in=kept, undone_at=None).delete()
+    Merge.objects.bulk_create(
+        [
+            Merge(
+                gone_id=pair.gone, into_id=pair.into, at=now, actor_name=actor[:150], reason=reason,
+                kept=kept[pair.gone], finished_at=now,
+            )
+            for pair in pairs
+        ]
+    )  # fmt: skip
 
 
 def _tell(pairs: Sequence[Pair], profiles: dict[int, Profile], *, now: datetime, actor: str, reason: str) -> None:
-    _audit("person.merge", pairs, profiles, now=now, actor=actor, reason=reason)
+    audit("person.merge", pairs, profiles, now=now, actor=actor, reason=reason)
     append_engine_facts(
         [
             (
@@ -227,7 +245,8 @@ def _tell(pairs: Sequence[Pair], profiles: dict[int, Profile], *, now: datetime,
     )
 
 
-def _audit(action: str, pairs: Sequence[Pair], profiles: dict[int, Profile], **said: Any) -> None:
+def audit(action: str, pairs: Iterable[Pair], profiles: Mapping[int, Profile], **said: Any) -> None:
+    """One entry of the audit log for each pair, in one statement."""
     rows = [
         (
             said["now"],

@@ -8,7 +8,8 @@ import pytest
 from django.db.models import Sum
 
 from campaigns.models import Conversion, Credit, Touch
-from segments.merge import merge, undo
+from segments.merge import merge
+from segments.unmerge import undo
 from tests.campaigns.stories import click, make_delivery, make_goal, order, read_all, visit
 from tests.people import NOW, make_profile
 

@@ -10,7 +10,8 @@ from campaigns.engine import advance
 from campaigns.enrol import enrol
 from campaigns.models import Assignment, Enrolment
 from campaigns.triggers import Entry
-from segments.merge import merge, undo
+from segments.merge import merge
+from segments.unmerge import undo
 from tests.campaigns.flows import DONE, conserved, flow, live, node
 from tests.people import NOW, make_profile
 
