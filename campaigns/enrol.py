@@ -30,7 +30,7 @@ COLUMNS = {
     "journey_id": "bigint", "version_id": "bigint", "profile_id": "bigint", "entry_key": "text", "run_key": "text",
     "state": "text", "reason": "text", "ghost": "boolean", "arm": "text", "node": "text", "visit": "integer",
     "due_at": "timestamptz", "awaiting": "text", "tries": "smallint", "context": "jsonb", "depth": "smallint",
-    "entered_at": "timestamptz", "moved_at": "timestamptz", "ended_at": "timestamptz",
+    "entered_at": "timestamptz", "since": "timestamptz", "moved_at": "timestamptz", "ended_at": "timestamptz",
 }  # fmt: skip
 
 
@@ -187,7 +187,8 @@ def _insert(
         run_key = _run_key(plan.graph.entry, entry)
         rows.append((
             plan.journey, plan.version, entry.profile, entry.key, run_key, "active", entry.reason, ghost, arm,
-            plan.graph.start, 0, entry.at or now, "", 0, dict(entry.context), entry.depth, now, now, None,
+            plan.graph.start, 0, entry.at or now, "", 0, dict(entry.context), entry.depth, now, entry.since or now,
+            now, None,
         ))  # fmt: skip
     made = insert_rows(Enrolment, COLUMNS, rows, returning=("id", "profile_id", "entry_key", "ghost"))
     there = {(profile, key) for _, profile, key, _ in made}
@@ -216,7 +217,7 @@ def _insert_refused(plan: Plan, refused: list[tuple[Entry, str]], *, now: dateti
     rows: list[tuple[Any, ...]] = [
         (
             plan.journey, plan.version, entry.profile, entry.key, _run_key(plan.graph.entry, entry), "refused", reason,
-            False, "", "", 0, None, "", 0, {}, entry.depth, now, now, now,
+            False, "", "", 0, None, "", 0, {}, entry.depth, now, entry.since or now, now, now,
         )
         for entry, reason in refused
     ]  # fmt: skip

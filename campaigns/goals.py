@@ -10,7 +10,7 @@ from datetime import timedelta
 
 from django.db.models import Q
 
-from campaigns.models import Enrolment
+from campaigns.models import SINCE, Enrolment
 from campaigns.plans import Plan
 from campaigns.rows import update_rows
 from segments.facts.fact import Fact
@@ -19,7 +19,8 @@ CONVERTED = {"id": "bigint", "converted_at": "timestamptz"}
 
 
 def mark_goals(facts: Mapping[int, Fact], plans: Iterable[Plan]) -> int:
-    """Mark walks converted at the fact's time, each once; returns how many. `facts` holds one per profile.
+    """Mark walks converted at the fact's time, each once; returns how many. `facts` holds one per profile. What
+    occurred before the walk's cause is no effect of it, however late we hear of it.
 
     Two statements, whatever the number of people.
     """
@@ -34,9 +35,10 @@ def mark_goals(facts: Mapping[int, Fact], plans: Iterable[Plan]) -> int:
     rows = Enrolment.objects.filter(recent, profile__in=people, version__in=list(hoping), converted_at__isnull=True)
     rows = rows.exclude(state=Enrolment.State.REFUSED)
     marked = []
-    for pk, profile, version, ended in rows.values_list("pk", "profile_id", "version_id", "ended_at"):
+    for pk, profile, version, since, ended in rows.values_list("pk", "profile_id", "version_id", SINCE, "ended_at"):
         goal, fact = hoping[version], facts[profile]
-        in_time = ended is None or fact.occurred_at <= ended + timedelta(days=goal.window_days)
+        in_time = since <= fact.occurred_at
+        in_time &= ended is None or fact.occurred_at <= ended + timedelta(days=goal.window_days)
         if in_time and goal.matches(fact):
             marked.append((pk, fact.occurred_at))
     return update_rows(Enrolment, CONVERTED, marked) if marked else 0

@@ -16,7 +16,7 @@ from typing import NamedTuple
 from campaigns.endings import Ending, end_walks
 from campaigns.enrol import enrol_into
 from campaigns.goals import mark_goals
-from campaigns.models import Enrolment
+from campaigns.models import SINCE, Enrolment
 from campaigns.plans import Plan, Watch, watch
 from campaigns.touches import present_owners
 from campaigns.triggers import Entry
@@ -37,6 +37,7 @@ class Standing(NamedTuple):
     state: str
     node: str
     awaiting: str
+    since: datetime
 
 
 def react_shard(shard: int, now: datetime, *, limit: int = PAGE) -> int:
@@ -76,7 +77,8 @@ def _act(seen: Watch, facts: Mapping[int, Fact], *, now: datetime) -> None:
 
 
 def _end_and_wake(seen: Watch, facts: Mapping[int, Fact], *, now: datetime) -> int:
-    """End walks by exits and goals, and make due those that wait for their fact. Returns how many ended."""
+    """End walks by exits and goals, and make due those that wait for their fact. Returns how many ended. A fact
+    that occurred before a walk's cause does nothing to it."""
     relevant = seen.ending | seen.awaited
     people = [profile for profile, fact in facts.items() if fact.name in relevant]
     if not people:
@@ -85,8 +87,10 @@ def _end_and_wake(seen: Watch, facts: Mapping[int, Fact], *, now: datetime) -> i
         profile__in=people, version__in=list(seen.plans), state__in=[Enrolment.State.ACTIVE, Enrolment.State.PARKED]
     )
     endings, woken = [], []
-    for row in rows.values_list("pk", "profile_id", "version_id", "state", "node", "awaiting"):
+    for row in rows.values_list("pk", "profile_id", "version_id", "state", "node", "awaiting", SINCE):
         walk = Standing(*row)
+        if facts[walk.profile].occurred_at < walk.since:
+            continue
         reason = _end_reason(seen.plans[walk.version], facts[walk.profile])
         if reason:
             endings.append(Ending(walk.pk, reason))

@@ -9,7 +9,7 @@ from typing import Any
 from django.db import connection
 
 from campaigns.engine.walk import Walk
-from campaigns.models import Enrolment, Journey
+from campaigns.models import SINCE, Enrolment, Journey
 from campaigns.plans import Plan
 from segments.facts.fact import Fact
 from segments.models import Event
@@ -18,7 +18,7 @@ BATCH = 500
 OLDEST = timedelta(days=31)  # a fact that is older on arrival starts and wakes nothing
 FIELDS = (
     "id", "journey_id", "version_id", "profile_id", "profile__public_id", "profile__timezone", "profile__locale",
-    "profile__erased_at", "ghost", "arm", "node", "visit", "due_at", "awaiting", "awaiting_since", "tries",
+    "profile__erased_at", "ghost", "arm", "node", "visit", "due_at", "awaiting", "awaiting_since", SINCE, "tries",
     "context", "depth", "entered_at", "moved_at",
 )  # fmt: skip
 FACT = (
@@ -46,12 +46,12 @@ def claim_one(pk: int) -> list[Walk]:
 
 def _walk(row: tuple[Any, ...]) -> Walk:
     (pk, journey, version, profile, public_id, timezone, locale, erased, ghost, arm, node, visit, due, awaiting,
-     since, tries, context, depth, entered, moved) = row  # fmt: skip
+     waiting, since, tries, context, depth, entered, moved) = row  # fmt: skip
     return Walk(
         id=pk, journey=journey, version=version, profile=profile, public_id=public_id, timezone=timezone,
         locale=locale, erased=erased is not None, ghost=ghost, arm=arm, node=node, visit=visit, moment=due,
-        awaiting=awaiting, awaiting_since=since, tries=tries, context=context, depth=depth, entered_at=entered,
-        moved_at=moved,
+        awaiting=awaiting, awaiting_since=waiting, since=since, tries=tries, context=context, depth=depth,
+        entered_at=entered, moved_at=moved,
     )  # fmt: skip
 
 
@@ -83,12 +83,14 @@ def listen(walks: Sequence[Walk], plans: Mapping[int, Plan]) -> None:
 
 
 def _is_it(fact: Fact, walk: Walk, plans: Mapping[int, Plan]) -> bool:
-    """Whether the fact came after the walk began to wait (not the one that moved it there) and is wanted."""
+    """Whether the fact came after the walk began to wait (not the one that moved it there), occurred after the walk's
+    cause, and is wanted."""
     assert walk.awaiting_since is not None
     last = int(walk.context.get("_fact", 0))
     later = fact.received_at > walk.awaiting_since or (fact.received_at == walk.awaiting_since and fact.id > last)
     graph = plans[walk.version].graph
     node = graph.nodes.get(walk.node) if graph else None
+    later = later and fact.occurred_at >= walk.since
     return later and fact.id != last and node is not None and node.step.wants(node.params, fact)
 
 

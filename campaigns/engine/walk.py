@@ -45,6 +45,7 @@ class Walk:
     moment: datetime
     awaiting: str
     awaiting_since: datetime | None
+    since: datetime
     tries: int
     context: dict[str, Any]
     depth: int

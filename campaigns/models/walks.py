@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from django.db import models
 from django.db.models import Q
+from django.db.models.functions import Coalesce
 from django.utils.translation import gettext_lazy as _
 
 from campaigns.models.journeys import Journey, JourneyVersion
 from common.states import in_choices
 from segments.models import Profile
+
+SINCE = Coalesce("since", "entered_at")  # from when on facts count for a walk
 
 
 class Enrolment(models.Model):
@@ -17,6 +20,8 @@ class Enrolment(models.Model):
     Waits for time (`due_at`), for a fact (`awaiting`, its name; `due_at` is then the time-out), or is being
     moved. `ghost` people are held out: they walk, but nothing is executed. A refused entry is a row too.
     `awaiting_since` is set while the walk rests at a step: from which moment on the awaited fact counts.
+    `since` is the moment of the cause (null in old rows: of the entry): what occurred before it, though heard of
+    later, neither ends the walk, nor counts as its goal, nor is what it waits for.
     `run_key` is '' unless the trigger names one (several runs of one person at once).
     """
 
@@ -53,6 +58,7 @@ class Enrolment(models.Model):
     context = models.JSONField(_("variables"), default=dict)
     depth = models.PositiveSmallIntegerField(default=0)
     entered_at = models.DateTimeField(_("entered"))
+    since = models.DateTimeField(_("facts count from"), null=True)
     moved_at = models.DateTimeField(_("moved"))
     ended_at = models.DateTimeField(_("ended"), null=True)
     converted_at = models.DateTimeField(_("converted"), null=True)

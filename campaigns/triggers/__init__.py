@@ -19,7 +19,8 @@ P = TypeVar("P", bound=Params)
 class Entry:
     """A person who is to enter: `key` makes the entry once, `run_key` allows several runs at once.
 
-    `at` is the moment of the cause (a fact's arrival); later facts count for the walk. None: the moment of entry.
+    `at` is when the cause arrived, from which moment the walk begins; `since` is when it occurred: facts that occurred
+    before it do not count for the walk. None: the moment of entry.
     """
 
     profile: int
@@ -29,6 +30,7 @@ class Entry:
     depth: int = 0
     reason: str = ""
     at: datetime | None = None
+    since: datetime | None = None
 
 
 class Trigger(ABC, Generic[P]):

@@ -22,4 +22,5 @@ def entry_of(fact: Fact, *, run_key: str = "") -> Entry:
         depth=fact.depth,
         reason=f"fact:{fact.name}",
         at=fact.received_at,
+        since=min(fact.occurred_at, fact.received_at),
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 from django.db import connection, transaction
@@ -16,6 +16,7 @@ from common.models import Parked
 from segments.facts.append import append_facts
 from segments.facts.fact import NewFact
 from segments.facts.names import SEGMENT_ENTERED, SEGMENT_LEFT
+from segments.models import Profile
 from tests.campaigns.flows import (
     DONE,
     ORDER,
@@ -210,6 +211,45 @@ def test_what_began_the_walk_or_came_before_does_not_count() -> None:
     react_all(NOW + DAY)
     advance(NOW + DAY)
     assert path(Enrolment.objects.order_by("id")[0]) == [("w", "happened"), ("yes", "")]
+
+
+def late_order(mei: Profile, *, occurred: datetime, heard: datetime) -> None:
+    """An order of `occurred` that we hear of at `heard`."""
+    fact = NewFact(mei.pk, mei.shard, ORDER, occurred, f"late-{occurred}", make_source().pk)
+    with transaction.atomic():
+        append_facts([fact], now=heard)
+
+
+@pytest.mark.parametrize(("occurred", "counts"), [(NOW - timedelta(seconds=1), False), (NOW, True), (NOW + HOUR, True)])
+def test_what_occurred_before_the_cause_is_no_effect_however_late_it_is_heard_of(
+    occurred: datetime, counts: bool
+) -> None:
+    campaign = make_campaign()
+    make_goal(campaign)
+    exits = [{"fact": ORDER, "reason": "bought"}]
+    live(flow(FOR_ORDER, goal={"key": "first_order"}), key="waits", campaign=campaign)
+    live(flow(WAIT, exits=exits), key="exits", campaign=campaign)
+    mei = make_profile()
+    make_fact(mei, "Signed Up")
+    react_all(NOW + HOUR)
+    advance(NOW + HOUR)
+    late_order(mei, occurred=occurred, heard=NOW + 2 * HOUR)
+    react_all(NOW + 2 * HOUR)
+    advance(NOW + 2 * HOUR)
+    waits, exited = Enrolment.objects.order_by("journey__key", "id")[::-1]
+    assert waits.since == NOW
+    assert (waits.state, waits.converted_at) == (("completed", occurred) if counts else ("active", None))
+    assert (exited.state, exited.reason) == (("exited", "exit:bought") if counts else ("active", ""))
+
+
+def test_a_cause_dated_ahead_counts_from_its_arrival() -> None:
+    live(flow(WAIT))
+    mei = make_profile()
+    fact = NewFact(mei.pk, mei.shard, "Signed Up", NOW + HOUR, "ahead", make_source().pk)
+    with transaction.atomic():
+        append_facts([fact], now=NOW)
+    react_all()
+    assert Enrolment.objects.get().since == NOW
 
 
 def test_only_the_wanted_fact_wakes() -> None:
