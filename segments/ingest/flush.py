@@ -139,14 +139,19 @@ def _without_known(calls: Sequence[Call], source: int) -> tuple[list[Call], froz
     """The calls whose key is new, and the indexes of all others."""
     keys, params = given((("key", "varchar"),), [(call.key,) for call in calls])
     with connection.cursor() as cursor:
-        cursor.execute(
-            f"SELECT key FROM segments_event WHERE source_id = %s AND key IN (SELECT given.key FROM {keys})",
-            [source, *params],
-        )
+        cursor.execute(_THERE.format(keys=keys), [*params, source])
         there = {row[0] for row in cursor.fetchall()}
     if not there:
         return list(calls), frozenset()
     return [call for call in calls if call.key not in there], frozenset(c.index for c in calls if c.key in there)
+
+
+# One look-up by index for each key, whatever the planner believes of a source that it has not seen yet: a join may
+# be turned round into a walk over all facts of the source, a scalar subquery may not.
+_THERE = (
+    "SELECT given.key FROM {keys} WHERE"
+    " (SELECT e.id FROM segments_event e WHERE e.key = given.key AND e.source_id = %s) IS NOT NULL"
+)
 
 
 def _resolve(people: People, calls: Sequence[Call]) -> tuple[list[tuple[Call, Person]], list[Reject]]:

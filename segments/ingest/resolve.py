@@ -202,7 +202,7 @@ def read_names(names: Iterable[Name], span: Span | None = None) -> dict[Name, Pe
     source, params = given((("kind", "varchar"), ("value", "varchar")), rows)
     first, last = span or (None, None)
     with connection.cursor() as cursor:
-        cursor.execute(_HOLDERS.format(given=source), [_time(first), _time(last and last - SEEN_APART), *params])
+        cursor.execute(_HOLDERS.format(given=source), [*params, _time(first), _time(last and last - SEEN_APART)])
         held = cursor.fetchall()
     people: dict[int, Person] = {}
     found: dict[Name, Person] = {}
@@ -219,13 +219,15 @@ def _time(at: datetime | None) -> datetime | str | None:
     return at if at is None or is_postgres() else plain(at)
 
 
+# Scalar subqueries, so that names cost a look-up each, however many people there are (see _THERE in flush); and a
+# kind that no index knows, lest all user ids be read to find one person's.
 _HOLDERS = (
-    "SELECT i.kind, i.value, i.profile_id, p.shard,"
-    " p.first_seen_at <= %s AND p.last_seen_at >= %s,"
-    " i.kind = 'user_id'"
-    " OR EXISTS (SELECT 1 FROM segments_identity u WHERE u.profile_id = i.profile_id AND u.kind = 'user_id')"
-    " FROM {given} CROSS JOIN segments_identity i JOIN segments_profile p ON p.id = i.profile_id"
-    " WHERE i.kind = given.kind AND i.value = given.value"
+    "WITH named AS MATERIALIZED (SELECT given.kind, given.value, (SELECT i.profile_id FROM segments_identity i"
+    " WHERE i.kind = given.kind AND i.value = given.value) AS profile_id FROM {given})"
+    " SELECT named.kind, named.value, named.profile_id, p.shard, p.first_seen_at <= %s AND p.last_seen_at >= %s,"
+    " named.kind = 'user_id' OR (SELECT u.id FROM segments_identity u WHERE u.profile_id = named.profile_id"
+    " AND u.kind || '' = 'user_id' LIMIT 1) IS NOT NULL"
+    " FROM named JOIN segments_profile p ON p.id = named.profile_id"
 )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
@@ -41,10 +42,16 @@ def latest_copies(utm: Mapping[str, str]) -> dict[str, str]:
 
 def _of_address(url: str) -> dict[str, str]:
     try:
-        query = parse_qsl(urlsplit(url).query, max_num_fields=200)
+        return dict(_of_query(urlsplit(url).query))
     except ValueError:
         return {}
-    return _clean({name.lower()[4:]: value for name, value in query if name.lower().startswith("utm_")})
+
+
+@lru_cache(maxsize=1024)
+def _of_query(query: str) -> dict[str, str]:
+    """The same link brings many people: its parameters are read once. Raises ValueError for more than 200."""
+    said = parse_qsl(query, max_num_fields=200)
+    return _clean({name.lower()[4:]: value for name, value in said if name.lower().startswith("utm_")})
 
 
 def _clean(values: Mapping[str, Any]) -> dict[str, str]:

@@ -327,6 +327,29 @@ def test_what_known_people_did_takes_four_statements() -> None:
         assert len(run) == (4 if connection.features.has_select_for_update else 3), "\n".join(run)
 
 
+@pytest.mark.postgres
+def test_keys_and_names_are_looked_up_one_by_one_whatever_the_planner_believes() -> None:
+    """A source without statistics once made the planner walk through all of its facts for every batch."""
+    take(identify("mei", "1"), {"type": "page", "anonymousId": "v", "messageId": "2"})
+    asked = []
+    with CaptureQueriesContext(connection) as queries:
+        take(identify("mei", "3"), {"type": "page", "anonymousId": "v", "messageId": "4"})
+        asked = [query["sql"] for query in queries if "given.value" in query["sql"] or "given.key" in query["sql"]]
+    assert len(asked) == 2
+    plans = []
+    with connection.cursor() as cursor:
+        cursor.execute("SET LOCAL enable_seqscan = off")
+        for sql in asked:
+            cursor.execute(f"EXPLAIN {sql}")
+            plans.append("\n".join(row[0] for row in cursor.fetchall()))
+    names, keys = plans
+    assert "Index Cond: (((kind)::text = (raw.kind)::text) AND ((value)::text = (raw.value)::text))" in names
+    assert "Index Cond: (profile_id = named.profile_id)" in names
+    assert "(key)::text = (raw.key)::text" in next(line for line in keys.splitlines() if "Index Cond" in line)
+    for plan in plans:
+        assert not any(word in plan for word in ("Hash", "Merge", "Seq Scan on segments_")), plan
+
+
 def test_a_batch_takes_a_constant_number_of_statements() -> None:
     statements_for(10, 0)  # makes the sources
     few, many = statements_for(10, 1000), statements_for(500, 2000)
