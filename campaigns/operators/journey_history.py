@@ -9,11 +9,11 @@ from django.utils.translation import gettext as _
 from pydantic import Field
 
 from campaigns.models import Enrolment, Journey
+from common.comparing import Days, say_window, within
 from common.params import Params
 from common.semijoin import has
 from common.text import say
 from segments.rules.operators import At, Drift, Operator, Reads, operators
-from segments.rules.operators._words import Days, say_window, within
 
 HOW = {
     "entered": ("entered", "进入过"),
@@ -51,7 +51,7 @@ class JourneyHistory(Operator[JourneyHistoryParams]):
         else:
             rows = rows.exclude(state=Enrolment.State.REFUSED)
         column = COLUMN.get(params.how, "ended_at")
-        return has(within(rows.filter(**{f"{column}__isnull": False}), column, params.days, at), at.among)
+        return has(within(rows.filter(**{f"{column}__isnull": False}), column, params.days, at.now), at.among)
 
     def say(self, params: JourneyHistoryParams, language: str) -> str:
         english, chinese = HOW[params.how]

@@ -8,13 +8,7 @@ from typing import Any, Literal
 from django.db.models import Count, Q, QuerySet
 from pydantic import Field
 
-from common.semijoin import has_grouped
-from common.text import say
-from messaging.operators._messages import BOUNCED, MessageParams, facts_about, say_of, sent, unknown_template
-from segments.facts.names import MESSAGE_CLICKED, MESSAGE_OPENED
-from segments.models import Event
-from segments.rules.operators import At, Drift, Edge, Operator, Reads, operators
-from segments.rules.operators._words import (
+from common.comparing import (
     Compare,
     Days,
     meets,
@@ -24,6 +18,12 @@ from segments.rules.operators._words import (
     within,
     zero_passes,
 )
+from common.semijoin import has_grouped
+from common.text import say
+from messaging.operators._messages import BOUNCED, MessageParams, facts_about, say_of, sent, unknown_template
+from segments.facts.names import MESSAGE_CLICKED, MESSAGE_OPENED
+from segments.models import Event
+from segments.rules.operators import At, Drift, Edge, Operator, Reads, operators
 
 FACTS = {"opened": MESSAGE_OPENED, "clicked": MESSAGE_CLICKED}
 SAID = {
@@ -62,8 +62,8 @@ class Message(Operator[MessageCountParams]):
     def _rows(self, params: MessageCountParams, at: At) -> QuerySet[Any]:
         if params.what in FACTS:
             facts = facts_about(Event.objects.filter(name=FACTS[params.what]), params)
-            return within(facts, "occurred_at", params.days, at)
-        rows = within(sent(params), "sent_at", params.days, at)
+            return within(facts, "occurred_at", params.days, at.now)
+        rows = within(sent(params), "sent_at", params.days, at.now)
         if params.what == "sent":
             return rows
         return rows.filter(reached__in=BOUNCED) if params.what == "bounced" else rows.exclude(reached__in=BOUNCED)
