@@ -57,7 +57,7 @@ def at(now: datetime) -> At:
 
 def live_count(rule: Rule, *, now: datetime, exact: bool = False) -> LiveCount:
     """Count the people of a rule before it is saved: all of them, or above 200,000 people a random twentieth."""
-    if exact or _about_how_many() <= MANY:
+    if exact or about_how_many() <= MANY:
         return LiveCount(people(rule, at(now)).count(), exact=True)
     sampled = people(rule, at(now)).filter(bucket__lt=int(BUCKETS * SHARE)).count()
     spread = (sampled * (1 - SHARE)) ** 0.5 * 1.96
@@ -90,7 +90,7 @@ def in_none_of(segments: Sequence[Segment]) -> int:
     return living().exclude(has(Membership.objects.filter(segment__in=segments), None)).count()
 
 
-def _about_how_many() -> int:
+def about_how_many() -> int:
     """The number of profiles: PostgreSQL's estimate, which costs nothing, or the highest id."""
     if is_postgres():
         with connection.cursor() as cursor:

@@ -6,33 +6,27 @@ import json
 from typing import Any
 
 from django import forms
-from django.conf import settings
 from django.contrib import admin
 from django.core.exceptions import ValidationError
-from django.http import HttpRequest, HttpResponse
-from django.template.response import TemplateResponse
-from django.urls import reverse
+from django.http import HttpRequest
 from django.utils.safestring import SafeString
 from django.utils.translation import get_language, gettext
 from django.utils.translation import gettext_lazy as _
-from unfold.contrib.filters.admin import ChoicesDropdownFilter, RelatedDropdownFilter
+from unfold.contrib.filters.admin import ChoicesDropdownFilter
 
 from common import audit, clock
-from common.admin import LargePage, NoDelete, Page, ReadOnly, route, show
-from common.admin.catalogue import blocks_of
+from common.admin import NoDelete, Page, show
 from common.admin.widgets import read_json
-from common.params import Invalid
-from common.periods import zone
-from common.states import ForbiddenMove, move
 from segments import overview
-from segments.models import Membership, Segment, SegmentRun
-from segments.rules.compile import people
-from segments.rules.explain import Reason, explain_many, sentence
-from segments.rules.operators import At, operators
-from segments.rules.order import prove_rule
-from segments.rules.tree import Rule
-
-SAMPLES = 10
+from segments.admin.builder import RuleField, drawn
+from segments.admin.builder.form import Posted
+from segments.admin.builder.problems import in_words, prove
+from segments.admin.members import took
+from segments.admin.rule_routes import RuleRoutes
+from segments.admin.segment_routes import SegmentRoutes, is_due
+from segments.models import Segment, SegmentRun
+from segments.overlaps import run_under_way
+from segments.rules.explain import sentence
 
 
 class SegmentForm(forms.ModelForm):  # type: ignore[type-arg]
@@ -42,16 +36,19 @@ class SegmentForm(forms.ModelForm):  # type: ignore[type-arg]
         model = Segment
         fields = ["name", "name_zh", "key", "description", "rule"]
 
+    rule = RuleField(label="")
+
     def clean_rule(self) -> Any:
         raw = self.cleaned_data["rule"]
-        _rule, problems = read_rule(raw, key=self.instance.key or self.data.get("key", ""))
+        _rule, problems = prove(raw, key=self.instance.key or self.data.get("key", ""))
         if problems:
-            raise ValidationError([ValidationError(problem) for problem in problems])
+            said = [f"{one.path}: {in_words(one.message)}".removeprefix(": ") for one in problems]
+            raise ValidationError([ValidationError(problem) for problem in said])
         return raw
 
 
 @admin.register(Segment)
-class SegmentAdmin(NoDelete, Page):
+class SegmentAdmin(RuleRoutes, SegmentRoutes, NoDelete, Page):
     """Groups of people by a rule. They are kept fresh by the engine; nobody is put in by hand."""
 
     hint = _("A segment is a question about people, such as “no order for 60 days”. Recipes bring some along.")
@@ -70,11 +67,21 @@ class SegmentAdmin(NoDelete, Page):
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:
         return ["key"] if obj else []
 
+    def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
+        """Who may only read is shown the rule's outline in place of its boxes."""
+        return self.fieldsets if obj is None or self.has_change_permission(request, obj) else self.fieldsets[:1]
+
     def get_prepopulated_fields(self, request: HttpRequest, obj: Any = None) -> dict[str, Any]:
         return {} if obj else self.prepopulated_fields
 
     def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
-        return {"rule": {"all": []}, **super().get_changeform_initial_data(request)}
+        """The rule, name and key that another page hands over in the address, such as one RFM cell."""
+        given = super().get_changeform_initial_data(request)
+        try:
+            rule = read_json(str(given["rule"])) if "rule" in given else {"all": []}
+        except ValidationError:
+            rule = {"all": []}
+        return {**given, "rule": rule}
 
     def save_model(self, request: HttpRequest, obj: Segment, form: Any, change: bool) -> None:
         """Another rule is a new number: the members are built anew, and that build fires nothing."""
@@ -87,62 +94,24 @@ class SegmentAdmin(NoDelete, Page):
 
     def change_view(self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None) -> Any:
         segment = self.get_object(request, object_id)
-        extra = {**(extra_context or {}), "blocks": blocks_of(operators), **(self._seen(segment) if segment else {})}
+        extra = {**(extra_context or {}), **(self._seen(request, segment) if segment else {})}
         return super().change_view(request, object_id, form_url, extra)
 
-    def add_view(self, request: HttpRequest, form_url: str = "", extra_context: Any = None) -> Any:
-        extra = {**(extra_context or {}), "blocks": blocks_of(operators)}
-        return super().add_view(request, form_url, extra)
-
-    def _seen(self, segment: Segment) -> dict[str, Any]:
+    def _seen(self, request: HttpRequest, segment: Segment) -> dict[str, Any]:
         history = overview.size_history(segment.pk, now=clock.now())
-        rule, _problems = read_rule(segment.rule, key=segment.key)
+        rule, _problems = prove(segment.rule, key=segment.key)
         return {
             "said": sentence(rule, get_language() or "en") if rule else "",
+            "root": None if self.has_change_permission(request) or rule is None else _outline(segment.rule),
             "chart": _chart(history) if len(history) > 1 else "",
             "runs": [_run(run) for run in overview.last_runs(segment.pk)],
             "members": overview.newest_members(segment.pk),
-            "due": segment.rule_number != segment.built_number,
+            "rule_given": json.dumps({"rule": json.dumps(segment.rule), "key": segment.key}),
+            "due": is_due(segment),
+            "segment": segment,
+            "run": run_under_way(segment.pk),
             "state_pill": show.state_of(segment),
         }
-
-    @route("preview/", "segments.view_segment", methods=("POST",))
-    def preview(self, request: HttpRequest) -> HttpResponse:
-        """Sentence, count and ten people of a rule in the editor, before it is saved; an htmx fragment."""
-        context: dict[str, Any] = {}
-        try:
-            raw = read_json(request.POST.get("rule", ""))
-            rule, context["problems"] = read_rule(raw, key=request.POST.get("key", ""))
-        except ValidationError as error:
-            rule, context["problems"] = None, list(error.messages)
-        if rule:
-            context |= _counted(rule, get_language() or "en")
-        return TemplateResponse(request, "admin/segments/segment/preview.html", context)
-
-    @route("<int:pk>/rebuild/", "segments.rebuild_segment")
-    def rebuild(self, request: HttpRequest, pk: int) -> HttpResponse:
-        """Build the members anew at the next look. It tells nobody unless the box was ticked."""
-        segment, now = self.find(request, pk), clock.now()
-        fires = request.POST.get("fires") == "yes"
-        Segment.objects.filter(pk=pk).update(built_number=0, fire_on_build=fires)
-        subject = f"segment:{segment.key}"
-        audit.record("segment.rebuild", subject, now=now, actor=request.user, detail={"fires": fires})
-        where = reverse("admin:segments_segment_change", args=[pk])
-        return self.back(request, where, gettext("The segment is built anew at the next look."))
-
-    @route("<int:pk>/state/", "segments.change_segment")
-    def state(self, request: HttpRequest, pk: int) -> HttpResponse:
-        """Pause, archive or activate."""
-        segment, to = self.find(request, pk), request.POST.get("to", "")
-        where = reverse("admin:segments_segment_change", args=[pk])
-        try:
-            won = move(Segment.objects.filter(pk=pk), Segment.MOVES, to)
-        except ForbiddenMove:
-            won = 0
-        if not won:
-            return self.back(request, where, gettext("That is not possible in this state."))
-        audit.record(f"segment.{to}", f"segment:{segment.key}", now=clock.now(), actor=request.user)
-        return self.back(request, where, gettext("Done: the segment's state has changed."))
 
     @admin.display(description=_("name"), ordering="name")
     def title(self, segment: Segment) -> str:
@@ -167,83 +136,9 @@ class SegmentAdmin(NoDelete, Page):
         return show.pill("running", _("build due")) if segment.rule_number != segment.built_number else "–"
 
 
-@admin.register(Membership)
-class MembershipAdmin(ReadOnly, LargePage):
-    """Who is in which segment now."""
-
-    hint = _("Nobody is in this segment.")
-    list_display = ["person", "the_segment", "entered_at"]
-    list_filter = [("segment", RelatedDropdownFilter)]
-    list_select_related = ["profile", "segment"]
-    ordering = ["-id"]
-    sortable_by: list[str] = []
-    list_display_links = None
-    fields = ["person", "the_segment", "entered_at"]
-
-    @admin.display(description=_("person"))
-    def person(self, row: Membership) -> SafeString | str:
-        return show.page_of("segments_profile", row.profile_id, row.profile)
-
-    @admin.display(description=_("segment"))
-    def the_segment(self, row: Membership) -> SafeString | str:
-        return show.page_of("segments_segment", row.segment_id, row.segment.title)
-
-
-@admin.register(SegmentRun)
-class SegmentRunAdmin(ReadOnly, LargePage):
-    """Every refresh: what it looked at, what changed, how long it took."""
-
-    hint = _("No refresh has run yet: start the worker with its timetable (manage.py run).")
-    list_display = ["started_at", "the_segment", "mode", "the_state", "candidates", "entered", "left", "size", "took"]
-    list_filter = [
-        ("segment", RelatedDropdownFilter),
-        ("state", ChoicesDropdownFilter),
-        ("mode", ChoicesDropdownFilter),
-    ]
-    list_select_related = ["segment"]
-    ordering = ["-id"]
-    sortable_by: list[str] = []
-    fields = [*list_display, "as_of", "finished_at", "error"]
-
-    @admin.display(description=_("segment"))
-    def the_segment(self, run: SegmentRun) -> SafeString | str:
-        return show.page_of("segments_segment", run.segment_id, run.segment.title)
-
-    @admin.display(description=_("state"))
-    def the_state(self, run: SegmentRun) -> SafeString | str:
-        return show.state_of(run)
-
-    @admin.display(description=_("took"))
-    def took(self, run: SegmentRun) -> str:
-        return _took(run)
-
-
-def read_rule(raw: Any, *, key: str = "") -> tuple[Rule | None, list[str]]:
-    """The rule in `raw`, or every problem with it, also those that only the database knows."""
-    try:
-        return prove_rule(raw, key=key), []
-    except Invalid as error:
-        return None, [str(problem) for problem in error.problems]
-
-
-def _counted(rule: Rule, language: str) -> dict[str, Any]:
-    """How many now, and why ten of them."""
-    at = At(now=clock.now(), zone=zone(settings.WORKSPACE_ZONE))
-    found = people(rule, at)
-    samples = list(found.order_by("-pk")[:SAMPLES])
-    reasons = explain_many(rule, [one.pk for one in samples], at, language)
-    return {
-        "said": sentence(rule, language),
-        "count": found.count(),
-        "samples": [{"person": one, "why": _because(reasons.get(one.pk))} for one in samples],
-    }
-
-
-def _because(reason: Reason | None) -> list[str]:
-    """The questions that were answered with yes."""
-    if reason is None:
-        return []
-    return [part.sentence for part in reason.walk() if part.holds and not part.parts]
+def _outline(raw: Any) -> Any:
+    """The boxes of a rule for those who may only read it."""
+    return drawn(Posted(raw, "builder"))["root"]
 
 
 def _chart(history: list[tuple[Any, int]]) -> str:
@@ -261,8 +156,4 @@ def _chart(history: list[tuple[Any, int]]) -> str:
 
 
 def _run(run: SegmentRun) -> dict[str, Any]:
-    return {"run": run, "pill": show.state_of(run), "took": _took(run)}
-
-
-def _took(run: SegmentRun) -> str:
-    return f"{(run.finished_at - run.started_at).total_seconds():.2f} s" if run.finished_at else "–"
+    return {"run": run, "pill": show.state_of(run), "took": took(run)}

@@ -1,0 +1,67 @@
+"""Who is in a segment now, and every refresh, as lists that only the engine writes."""
+
+from __future__ import annotations
+
+from django.contrib import admin
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext_lazy as _
+from unfold.contrib.filters.admin import ChoicesDropdownFilter, RelatedDropdownFilter
+
+from common.admin import LargePage, ReadOnly, show
+from segments.models import Membership, SegmentRun
+
+
+@admin.register(Membership)
+class MembershipAdmin(ReadOnly, LargePage):
+    """Who is in which segment now."""
+
+    hint = _("Nobody is in this segment.")
+    list_display = ["person", "the_segment", "entered_at"]
+    list_filter = [("segment", RelatedDropdownFilter)]
+    list_select_related = ["profile", "segment"]
+    ordering = ["-id"]
+    sortable_by: list[str] = []
+    list_display_links = None
+    fields = ["person", "the_segment", "entered_at"]
+
+    @admin.display(description=_("person"))
+    def person(self, row: Membership) -> SafeString | str:
+        return show.page_of("segments_profile", row.profile_id, row.profile)
+
+    @admin.display(description=_("segment"))
+    def the_segment(self, row: Membership) -> SafeString | str:
+        return show.page_of("segments_segment", row.segment_id, row.segment.title)
+
+
+@admin.register(SegmentRun)
+class SegmentRunAdmin(ReadOnly, LargePage):
+    """Every refresh: what it looked at, what changed, how long it took."""
+
+    hint = _("No refresh has run yet: start the worker with its timetable (manage.py run).")
+    list_display = ["started_at", "the_segment", "mode", "the_state", "candidates", "entered", "left", "size", "took"]
+    list_filter = [
+        ("segment", RelatedDropdownFilter),
+        ("state", ChoicesDropdownFilter),
+        ("mode", ChoicesDropdownFilter),
+    ]
+    list_select_related = ["segment"]
+    ordering = ["-id"]
+    sortable_by: list[str] = []
+    fields = [*list_display, "as_of", "finished_at", "error"]
+
+    @admin.display(description=_("segment"))
+    def the_segment(self, run: SegmentRun) -> SafeString | str:
+        return show.page_of("segments_segment", run.segment_id, run.segment.title)
+
+    @admin.display(description=_("state"))
+    def the_state(self, run: SegmentRun) -> SafeString | str:
+        return show.state_of(run)
+
+    @admin.display(description=_("took"))
+    def took(self, run: SegmentRun) -> str:
+        return took(run)
+
+
+def took(run: SegmentRun) -> str:
+    """How long a refresh took."""
+    return f"{(run.finished_at - run.started_at).total_seconds():.2f} s" if run.finished_at else "–"
