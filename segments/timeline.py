@@ -33,6 +33,8 @@ SKIP = frozenset(
 TITLES: Mapping[str, Any] = {
     names.SEGMENT_ENTERED: gettext_lazy("Entered the segment %(segment)s"),
     names.SEGMENT_LEFT: gettext_lazy("Left the segment %(segment)s"),
+    names.LIST_ADDED: gettext_lazy("Put on the list %(list)s"),
+    names.LIST_REMOVED: gettext_lazy("Taken off the list %(list)s"),
     names.RFM_CHANGED: gettext_lazy("RFM cell: %(before)s → %(after)s"),
     names.LEVEL_REACHED: gettext_lazy("Reached the level %(level)s"),
     names.LEVEL_LOST: gettext_lazy("Lost the level %(before)s"),

@@ -7,6 +7,8 @@ RESERVED = "@"
 
 SEGMENT_ENTERED = "@segment_entered"  # segment
 SEGMENT_LEFT = "@segment_left"  # segment
+LIST_ADDED = "@list_added"  # list
+LIST_REMOVED = "@list_removed"  # list
 STAGE_CHANGED = "@stage_changed"  # before, after, reason
 RFM_CHANGED = "@rfm_changed"  # before, after
 HEALTH_CHANGED = "@health_changed"  # before, after, worse, score, trend, reason

@@ -1,4 +1,4 @@
-"""Segments, who is in them, and how each refresh went."""
+"""Segments, who is in them, and how each refresh went; lists of people kept by hand."""
 
 from __future__ import annotations
 
@@ -109,3 +109,31 @@ class SegmentRun(models.Model):
 
     def __str__(self) -> str:
         return f"{self.segment_id} {self.mode} {self.state}"
+
+
+class StaticList(Named):
+    """People put together by hand or from a file; segments.lists is the only writer of who is on it."""
+
+    description = models.TextField(_("description"), blank=True)
+    size = models.PositiveIntegerField(_("people"), default=0)
+    changed_at = models.DateTimeField(_("changed"), null=True, blank=True)
+
+    class Meta:
+        verbose_name = _("list of people")
+        verbose_name_plural = _("lists of people")
+
+
+class ListMember(models.Model):
+    """One person on one list. Being taken off deletes the row; the history is in the fact log."""
+
+    list = models.ForeignKey(StaticList, models.CASCADE, db_index=False, related_name="members")
+    profile = models.ForeignKey(Profile, models.CASCADE, related_name="list_members")
+    added_at = models.DateTimeField(_("added"))
+
+    class Meta:
+        verbose_name = _("person on a list")
+        verbose_name_plural = _("people on lists")
+        constraints = [models.UniqueConstraint(fields=["list", "profile"], name="list_member_once")]
+
+    def __str__(self) -> str:
+        return f"{self.list_id}:{self.profile_id}"

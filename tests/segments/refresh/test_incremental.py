@@ -16,8 +16,10 @@ from common.buckets import shard_of
 from segments import health_moves
 from segments.facts import names
 from segments.facts.append import append_engine_facts
+from segments.lists import add_people, remove_people
 from segments.merge import merge
 from segments.models import Health, Identity, Membership, Order, Profile, Scores, Segment, SegmentRun, Wallet
+from segments.models.groups import StaticList
 from segments.refresh import candidates, refresh_due
 from segments.rules.compile import people
 from segments.rules.operators import At
@@ -45,6 +47,7 @@ WINDOWED = [
     "event_count", "event_first_last", "event_measure", "event_not_followed", "event_sequence", "mission", "order_count",
     "order_measure", "order_recency", "order_sum", "segment_history",
 ]  # fmt: skip
+
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
@@ -137,7 +140,7 @@ def compare(now: datetime, step: int) -> None:
 def happen(rng: random.Random, now: datetime) -> None:
     """Something that ingest, scoring, growth or an operator may do."""
     alive = list(Profile.objects.filter(merged_into=None, erased_at=None))
-    often = [one_fact, one_fact, one_fact, one_order, one_order, moved_group, achieved]
+    often = [one_fact, one_fact, one_fact, one_order, one_order, moved_group, achieved, listed]
     rng.choice([*often, born, cancelled, moved_stage, moved_health, paid, told, erased, joined])(
         rng, rng.choice(alive), now
     )
@@ -210,6 +213,11 @@ def moved_group(rng: random.Random, row: Profile, now: datetime) -> None:
 
 def achieved(rng: random.Random, row: Profile, now: datetime) -> None:
     write_engine_facts(row, [(names.MISSION_COMPLETED, now, {"mission": "task"})])
+
+
+def listed(rng: random.Random, row: Profile, now: datetime) -> None:
+    target, _ = StaticList.objects.get_or_create(key=rng.choice(["spring", "autumn"]), defaults={"name": "list"})
+    rng.choice([add_people, remove_people])(target, [row.pk], now=now)
 
 
 def told(rng: random.Random, row: Profile, now: datetime) -> None:

@@ -68,6 +68,7 @@ class Person:
     level: str = ""
     badges: set[str] = field(default_factory=set)
     names: set[str] = field(default_factory=set)
+    lists: set[str] = field(default_factory=set)
     stage_since: datetime | None = None
     moves: list[Moved] = field(default_factory=list)
     missions: list[datetime] = field(default_factory=list)

@@ -9,6 +9,7 @@ from typing import Any
 
 from tests.segments.rules.persons import OPS, ZONE, Lot, Moved, Person, compare, in_window, maybe_days, near
 
+LISTS = ["spring", "autumn"]
 KINDS = ["user_id", "email", "phone", "anonymous_id"]
 STAGES = ["prospect", "newcomer", "growing", "mature", "at_risk", "lapsed"]
 
@@ -21,6 +22,7 @@ def give_status(person: Person, rng: random.Random) -> None:
         Moved(rng.choice(["entered", "left"]), rng.choice(["one", "two"]), near(rng))
         for _ in range(rng.choice([0, 0, 1, 3]))
     ]
+    person.lists = {key for key in LISTS if rng.random() < 0.4}
     person.missions = [near(rng) for _ in range(rng.choice([0, 0, 1, 2]))]
     person.progress = [rng.randint(0, 3) for _ in range(rng.choice([0, 0, 1, 2]))]
     if person.points is not None:
@@ -82,6 +84,7 @@ JUDGES: dict[str, Callable[[Any, Person, datetime], bool]] = {
     "identity": judge_identity,
     "mission": judge_mission,
     "wallet": judge_wallet,
+    "in_list": lambda p, who, now: p["list"] in who.lists,
 }
 
 
@@ -116,4 +119,5 @@ LEAVES: dict[str, Callable[[random.Random], dict[str, Any]]] = {
     "identity": lambda rng: {"known_by": rng.choice([*KINDS, "anonymous_only"])},
     "mission": leaf_mission,
     "wallet": leaf_wallet,
+    "in_list": lambda rng: {"list": rng.choice(LISTS)},
 }

@@ -14,6 +14,7 @@ from common.buckets import shard_of
 from segments.facts.append import append_facts, engine_source
 from segments.facts.fact import NewFact
 from segments.facts.names import MISSION_COMPLETED, SEGMENT_ENTERED, SEGMENT_LEFT
+from segments.lists import add_people
 from segments.models import (
     Award,
     Badge,
@@ -30,6 +31,7 @@ from segments.models import (
     Segment,
     Wallet,
 )
+from segments.models.groups import StaticList
 from tests.people import make_source
 from tests.segments.rules import behaviour, status, wellness
 from tests.segments.rules.behaviour import random_fact
@@ -138,6 +140,9 @@ def store_status(row: Profile, person: Person) -> None:
     """Names, what the engine said of the person, missions and points."""
     for kind in person.names:
         Identity.objects.create(kind=kind, value=f"{kind}{row.pk}", profile=row, created_at=BASE)
+    for key in person.lists:
+        target, _ = StaticList.objects.get_or_create(key=key, defaults={"name": key})
+        add_people(target, [row.pk], now=BASE)
     names = {"entered": SEGMENT_ENTERED, "left": SEGMENT_LEFT}
     said = [(names[move.how], move.at, {"segment": move.segment}) for move in person.moves]
     said += [(MISSION_COMPLETED, at, {"mission": "task"}) for at in person.missions]

@@ -1,0 +1,203 @@
+"""Lists of people, put together by hand or from a file: who is on one changes only here, and each change is a fact.
+
+A file is taken row by row: whoever is found is put on the list or taken off, whoever is not found is refused with
+the line and the reason, and the rest go on. Every batch is a short transaction of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from itertools import islice
+from pathlib import Path
+from typing import Any, Literal
+from uuid import UUID
+
+from django.db import transaction
+from django.db.models import F
+
+from common.params import Invalid, Problem
+from common.semijoin import among
+from segments.bulk import insert
+from segments.facts.append import append_engine_facts
+from segments.facts.names import LIST_ADDED, LIST_REMOVED
+from segments.imports.files import Row, open_file
+from segments.ingest.limits import Refused
+from segments.ingest.traits import read_email, read_phone
+from segments.models import Identity, Profile
+from segments.models.groups import ListMember, StaticList
+
+Action = Literal["add", "remove", "replace"]
+BATCH = 1000
+NAMES = ("user_id", "email", "phone", "anonymous_id", "public_id")  # the first that is filled tells who it is
+MEMBER = (("list_id", "bigint"), ("profile_id", "bigint"), ("added_at", "timestamptz"))
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """One row of a file that names nobody: its line, a code for programs, a reason for people, the row."""
+
+    line: int
+    code: str
+    reason: str
+    row: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Uploaded:
+    """What a file did: rows read, people put on and taken off, people who were right already, rows refused."""
+
+    rows: int = 0
+    added: int = 0
+    removed: int = 0
+    known: int = 0
+    refused: int = 0
+
+
+def upload(
+    target: StaticList, path: Path, *, action: Action, now: datetime, refuse: Callable[[Refusal], None]
+) -> Uploaded:
+    """Put the people of a file on a list, take them off it, or make the list exactly theirs.
+
+    CSV (UTF-8, UTF-16, GB18030), JSONL or Parquet with one of the columns NAMES. `refuse` is told of every row that
+    names nobody. Raises Invalid for a file that cannot be read, and when a replacement would leave nobody.
+    """
+    reader = open_file(path)
+    names = [name for name in NAMES if name in reader.columns or not reader.columns]
+    if not names:
+        raise Invalid([Problem("file", f"the file needs a column named one of: {', '.join(NAMES)}")])
+    done, kept = Uploaded(), set[int]()
+    for rows in _batches(reader.rows(names, skip=0)):
+        found, refused = _find(rows, names)
+        for one in refused:
+            refuse(one)
+        kept |= found if action == "replace" else set()
+        changed = remove_people(target, found, now=now) if action == "remove" else add_people(target, found, now=now)
+        done = _counted(done, action, len(rows), len(changed), len(refused))
+    if action == "replace":
+        if not kept:
+            raise Invalid([Problem("file", "nobody in the file is known, so the list stays as it is")])
+        done = replace(done, removed=_keep_only(target, kept, now=now))
+    return done
+
+
+def add_people(target: StaticList, ids: Collection[int], *, now: datetime) -> list[int]:
+    """Put these profiles on the list; returns those who were not on it."""
+    if not ids:
+        return []
+    with transaction.atomic():
+        _lock(target)
+        rows = [(target.pk, pk, now) for pk in sorted(ids)]
+        new = insert("segments_listmember", MEMBER, rows, conflict="(list_id, profile_id) DO NOTHING",
+                     returning="id, profile_id")  # fmt: skip
+        return _tell(target, LIST_ADDED, [(int(member), int(person)) for member, person in new], now=now)
+
+
+def remove_people(target: StaticList, ids: Collection[int], *, now: datetime) -> list[int]:
+    """Take these profiles off the list; returns those who were on it."""
+    if not ids:
+        return []
+    with transaction.atomic():
+        _lock(target)
+        rows = ListMember.objects.filter(among("profile_id", ids), list=target)
+        held = list(rows.order_by("pk").values_list("pk", "profile_id"))
+        ListMember.objects.filter(among("pk", [member for member, _ in held])).delete()
+        return _tell(target, LIST_REMOVED, held, now=now)
+
+
+def _keep_only(target: StaticList, kept: Collection[int], *, now: datetime) -> int:
+    """Take everybody else off; returns how many."""
+    held = ListMember.objects.filter(list=target).order_by("pk").values_list("profile_id", flat=True)
+    others = (pk for pk in list(held) if pk not in kept)
+    return sum(len(remove_people(target, some, now=now)) for some in _batches(others))
+
+
+def _lock(target: StaticList) -> None:
+    """One writer of a list at a time, so that each change is told once."""
+    StaticList.objects.select_for_update(no_key=True).get(pk=target.pk)
+
+
+def _tell(target: StaticList, name: str, held: Sequence[tuple[int, int]], *, now: datetime) -> list[int]:
+    """State each change as a fact, keyed by the row of the list, and keep the list's size."""
+    people = [person for _, person in held]
+    shards = dict(Profile.objects.filter(among("pk", people)).values_list("pk", "shard"))
+    said = {"list": target.key}
+    facts = [(person, shards[person], name, f"{name}:{member}", said) for member, person in held]
+    append_engine_facts(facts, now=now)
+    by = len(held) if name == LIST_ADDED else -len(held)
+    StaticList.objects.filter(pk=target.pk).update(size=F("size") + by, changed_at=now)
+    return people
+
+
+def _find(rows: Sequence[Row], names: Sequence[str]) -> tuple[set[int], list[Refusal]]:
+    """The people whom the rows name, and the rows that name nobody."""
+    wanted = [_name_of(row, names) for _, row in rows]
+    known = _look_up({one for one in wanted if isinstance(one, tuple)})
+    found, refused = set[int](), []
+    for (line, row), name in zip(rows, wanted, strict=True):
+        if isinstance(name, Refused):
+            refused.append(Refusal(line, name.code, name.message, {} if isinstance(row, Refused) else row))
+        elif name in known:
+            found.add(known[name])
+        else:
+            refused.append(Refusal(line, "unknown", f"nobody is known by this {name[0]}", row))
+    return found, refused
+
+
+def _name_of(row: Any, names: Sequence[str]) -> tuple[str, str] | Refused:
+    """The first name that is filled, in its usual form."""
+    if isinstance(row, Refused):
+        return row
+    for kind in names:
+        text = str(row.get(kind) or "").strip()
+        if text:
+            value = _READ[kind](text) if kind in _READ else text
+            return (kind, value) if value else Refused("not_a_name", kind, f"'{text[:80]}' is no {kind}")
+    return Refused("no_name", "", "the row names nobody")
+
+
+def _look_up(wanted: Collection[tuple[str, str]]) -> dict[tuple[str, str], int]:
+    """The living profile of each name."""
+    alive = {"profile__merged_into__isnull": True, "profile__erased_at__isnull": True}
+    found: dict[tuple[str, str], int] = {}
+    for kind in {kind for kind, _ in wanted}:
+        values = [value for one, value in wanted if one == kind]
+        if kind == "public_id":
+            rows = Profile.objects.filter(public_id__in=values, merged_into=None, erased_at=None)
+            found |= {(kind, str(public)): pk for public, pk in rows.values_list("public_id", "pk")}
+        else:
+            names = Identity.objects.filter(kind=kind, value__in=values, **alive)
+            found |= {(kind, value): pk for value, pk in names.values_list("value", "profile_id")}
+    return found
+
+
+def _read_public_id(text: str) -> str | None:
+    try:
+        return str(UUID(text))
+    except ValueError:
+        return None
+
+
+_READ: dict[str, Callable[[str], str | None]] = {
+    "email": read_email,
+    "phone": read_phone,
+    "public_id": _read_public_id,
+}
+
+
+def _counted(done: Uploaded, action: Action, rows: int, changed: int, refused: int) -> Uploaded:
+    off = action == "remove"
+    return Uploaded(
+        done.rows + rows,
+        done.added + (0 if off else changed),
+        done.removed + (changed if off else 0),
+        done.known + rows - refused - changed,
+        done.refused + refused,
+    )
+
+
+def _batches(rows: Iterable[Any]) -> Iterator[list[Any]]:
+    left = iter(rows)
+    while some := list(islice(left, BATCH)):
+        yield some
