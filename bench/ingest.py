@@ -26,8 +26,8 @@ from bench.stage import SCALE, copy_of, populated
 ROWS = int(20_000 * min(1, SCALE * 10))
 PEOPLE = 5_000
 BATCH = 500
-MEMORY = 400  # MB that the web server's process and the importing process may take
-HTTP_UNNEST, IMPORT_COPY = 0.15, 0.1
+MEMORY = 250  # MB that the web server's process and the importing process may take
+HTTP_UNNEST, HTTP_COPY, IMPORT_COPY = 0.25, 0.15, 0.2
 _numbers = count()
 
 
@@ -40,7 +40,7 @@ def run(board: Board) -> None:
         for name, statement, floor in (
             ("unnest", _unnest, HTTP_UNNEST),
             ("executemany", _executemany, None),
-            ("COPY", _copy, None),
+            ("COPY", _copy, HTTP_COPY),
         ):
             bare, http = interleave(_timed(_rows, statement), take_in)
             board.add(_rate(f"ingest over HTTP / {name}", http, bare, floor))
