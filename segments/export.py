@@ -14,6 +14,7 @@ from typing import IO, Any
 
 from django.db.models import F, ForeignKey
 
+from common.audit import record
 from common.models import Named
 from common.registry import Registry
 from segments.frozen import freeze_row
@@ -87,6 +88,11 @@ def write_zip(profile: Profile, out: IO[bytes], *, now: datetime) -> int:
         said = {"exported_at": now.isoformat(), "rows": counts}
         archive.writestr("manifest.json", json.dumps(said, indent=1))
     return sum(counts.values())
+
+
+def note(profile: Profile, *, now: datetime, actor: Any = None) -> None:
+    """That it was exported, and by whom: an export leaves the house."""
+    record("person.export", f"person:{profile.public_id}", now=now, actor=actor)
 
 
 def line(row: Row) -> str:

@@ -4,15 +4,54 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime
+from uuid import UUID
 
 from django.db import transaction
+from django.db.models import Q
 
 from segments.bulk import update
 from segments.ingest.call import Call
 from segments.ingest.resolve import Contended, People, names_of
-from segments.models import Profile
+from segments.models import Identity, Profile
 
 TRIES = 3
+
+
+class NobodyFound(LookupError):
+    """No profile answers to what was typed, or several do; the message says which."""
+
+
+def find_person(text: str) -> Profile:
+    """The one profile with this public id, "kind:value" of an identity, or any name. Raises NobodyFound.
+
+    A profile that was merged or erased is found by its public id only.
+    """
+    said = text.strip().replace("\x00", "")
+    found = list(_by_id(said) or _by_name(said))
+    if len(found) == 1:
+        return found[0]
+    if not found:
+        raise NobodyFound(f"nobody is known as '{said[:100]}'")
+    several = ", ".join(sorted(str(one.public_id) for one in found))
+    raise NobodyFound(f"several people are known as '{said[:100]}': {several}")
+
+
+def _by_id(text: str) -> list[Profile]:
+    try:
+        return list(Profile.objects.filter(public_id=UUID(text)))
+    except ValueError:
+        return []
+
+
+def _by_name(text: str) -> Iterable[Profile]:
+    kind, _, value = text.partition(":")
+    named = Q(kind=kind, value=value) if kind in Identity.Kind.values else Q(value=text) | Q(value=text.lower())
+    ids = set(Identity.objects.filter(named).values_list("profile", flat=True)[:10])
+    address = value if kind == "email" else text
+    if not ids or "@" in address:
+        alive = Profile.objects.filter(email=address.lower(), merged_into=None, erased_at=None).exclude(email="")
+        ids |= set(alive.values_list("pk", flat=True)[:10])
+    return Profile.objects.filter(pk__in=ids)
 
 
 def find_or_create(
