@@ -14,7 +14,7 @@ from common.text import say
 from segments.rules.operators import At, Edge, Operator, Reads, operators
 from segments.rules.operators._facts import had_between, had_by
 from segments.rules.operators._properties import Where, say_where
-from segments.rules.operators._words import Days, Text
+from segments.rules.operators._words import Days, Text, say_days
 
 TICK = timedelta(microseconds=1)
 
@@ -66,16 +66,16 @@ class EventFirstLast(Operator[EventFirstLastParams]):
 
     def say(self, params: EventFirstLastParams, language: str) -> str:
         first, where = params.which == "first", say_where(params.where, language)
-        days, day = params.days or 0, params.day
+        days, day = say_days(params.days or 0, language), params.day
         english = {
-            "within": f"within {days:g} days",
-            "longer_ago": f"{days:g} days ago or longer",
+            "within": f"within {days}",
+            "longer_ago": f"{days} ago or longer",
             "before": f"before {day}",
             "after": f"after {day}",
         }[params.op]
         chinese = {
-            "within": f"在最近 {days:g} 天内",
-            "longer_ago": f"在至少 {days:g} 天前",
+            "within": f"在最近 {days}内",
+            "longer_ago": f"在至少 {days}前",
             "before": f"早于 {day}",
             "after": f"晚于 {day}",
         }[params.op]

@@ -13,7 +13,7 @@ from common.text import say
 from segments.rules.operators import At, Edge, Operator, Reads, operators
 from segments.rules.operators._facts import facts_of
 from segments.rules.operators._properties import Where, say_where
-from segments.rules.operators._words import Days, Text, say_window
+from segments.rules.operators._words import Days, Text, say_days, say_window
 
 
 class EventNotFollowedParams(Params):
@@ -60,10 +60,10 @@ class EventNotFollowed(Operator[EventNotFollowedParams]):
     def say(self, params: EventNotFollowedParams, language: str) -> str:
         one = f"“{params.event}”{say_where(params.event_where, language)}"
         two = f"“{params.then}”{say_where(params.then_where, language)}"
-        window, days = say_window(params.days, language), params.within_days
-        near = (
-            say("since", "至今", language) if days is None else say(f"within {days:g} days", f"{days:g} 天内", language)
-        )
+        window, near = say_window(params.days, language), say("since", "至今", language)
+        if params.within_days is not None:
+            days = say_days(params.within_days, language)
+            near = say(f"within {days}", f" {days}内", language)
         return say(
             f"did {one} {window} and did not do {two} {near}", f"{window}做过{one}，之后{near}未做{two}", language
         )

@@ -13,7 +13,7 @@ from common.text import say
 from segments.rules.operators import At, Edge, Operator, Reads, operators
 from segments.rules.operators._facts import facts_of
 from segments.rules.operators._properties import Where, say_where
-from segments.rules.operators._words import Days, Text, say_window, within
+from segments.rules.operators._words import Days, Text, say_days, say_window, within
 
 
 class EventSequenceParams(Params):
@@ -49,8 +49,10 @@ class EventSequence(Operator[EventSequenceParams]):
     def say(self, params: EventSequenceParams, language: str) -> str:
         one = f"“{params.first}”{say_where(params.first_where, language)}"
         two = f"“{params.then}”{say_where(params.then_where, language)}"
-        window, days = say_window(params.days, language), params.within_days
-        near = "" if days is None else say(f" at most {days:g} days later", f"的 {days:g} 天内", language)
+        window, near = say_window(params.days, language), ""
+        if params.within_days is not None:
+            days = say_days(params.within_days, language)
+            near = say(f" at most {days} later", f"的 {days}内", language)
         return say(f"did {one} and then {two}{near} {window}", f"{window}在{one}之后{near}做了{two}", language)
 
     def blank(self, params: EventSequenceParams) -> bool | None:

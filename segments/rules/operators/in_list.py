@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 from django.db.models import Q
+from pydantic import Field
 
 from common.params import Params
 from common.semijoin import has
@@ -16,7 +19,7 @@ from segments.rules.operators._words import Text
 class InListParams(Params):
     """The key of the list."""
 
-    list: Text
+    list: Annotated[Text, Field(json_schema_extra={"suggest": "staticlist"})]
 
 
 @operators.register("in_list")

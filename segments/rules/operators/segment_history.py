@@ -14,7 +14,7 @@ from common.text import say
 from segments.facts.names import SEGMENT_ENTERED, SEGMENT_LEFT
 from segments.models import Event, Membership, Segment
 from segments.rules.operators import At, Edge, Operator, Reads, operators
-from segments.rules.operators._words import Days, Text, within
+from segments.rules.operators._words import Days, Text, say_window, within
 
 HOW = {
     "entered": ("entered", "进入过"),
@@ -50,10 +50,9 @@ class SegmentHistory(Operator[SegmentHistoryParams]):
 
     def say(self, params: SegmentHistoryParams, language: str) -> str:
         english, chinese = HOW[params.how]
-        days = params.days
-        unit = "day" if days == 1 else f"{days:g} days"
-        return say(f"{english} the segment “{params.segment}” in the last {unit}",
-                   f"最近 {days:g} 天内{chinese}人群“{params.segment}”", language)  # fmt: skip
+        window = say_window(params.days, language)
+        return say(f"{english} the segment “{params.segment}” {window}",
+                   f"{window}{chinese}人群“{params.segment}”", language)  # fmt: skip
 
     def blank(self, params: SegmentHistoryParams) -> bool | None:
         return False

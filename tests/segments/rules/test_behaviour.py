@@ -82,12 +82,12 @@ def test_they_are_said_in_both_languages() -> None:
         "有史以来订单净额最大值至少 50.00 USD",
     )
     assert said("event_sequence", first="Viewed", then="Added", within_days=1, days=30) == (
-        "did “Viewed” and then “Added” at most 1 days later in the last 30 days",
+        "did “Viewed” and then “Added” at most 1 day later in the last 30 days",
         "最近 30 天内在“Viewed”之后的 1 天内做了“Added”",
     )
     assert said("event_not_followed", event="Added", then="Order Completed", within_days=1) == (
-        "did “Added” ever and did not do “Order Completed” within 1 days",
-        "有史以来做过“Added”，之后1 天内未做“Order Completed”",
+        "did “Added” ever and did not do “Order Completed” within 1 day",
+        "有史以来做过“Added”，之后 1 天内未做“Order Completed”",
     )
 
 
