@@ -14,15 +14,16 @@ from typing import Any
 
 from django.conf import settings
 from django.db import transaction
+from django.db.models import Q
 
 from messaging.channels import channels
 from messaging.models import Address, Consent, Suppression
 from messaging.retry import retrying
+from messaging.statements import EVERYTHING, Statement, said_before
 from segments.facts import names
 from segments.facts.append import append_engine_facts
 from segments.models import Profile
 
-EVERYTHING = "*"  # all topics but transactional ones
 SOFT_LIMIT = 5
 TRAITS = ("public_id", "email", "phone")
 Wanted = tuple[str, str, int]  # channel, normalised address, profile id
@@ -47,7 +48,8 @@ def address_for(profile: Profile, channel: str, now: datetime) -> Address | None
 
 
 def ensure_addresses(wanted: Iterable[Wanted], *, now: datetime) -> dict[tuple[str, str], int]:
-    """Ids by (channel, address), inserting those not there; a new row knows at once if it is suppressed."""
+    """Ids by (channel, address), inserting those not there; a new row knows at once if it is suppressed, and what
+    its owner has said before there was an address."""
     by_channel: dict[str, dict[str, int]] = {}
     for channel, value, profile in wanted:
         by_channel.setdefault(channel, {}).setdefault(value, profile)
@@ -57,7 +59,9 @@ def ensure_addresses(wanted: Iterable[Wanted], *, now: datetime) -> dict[tuple[s
         missing = sorted(owners.keys() - ids.keys())
         if missing:
             _insert(channel, {value: owners[value] for value in missing}, now)
-            ids |= _ids(channel, missing)
+            made = _ids(channel, missing)
+            _look_back(channel, {owners[value]: pk for value, pk in made.items()})
+            ids |= made
         found |= {(channel, value): pk for value, pk in ids.items()}
     return found
 
@@ -80,6 +84,23 @@ def _insert(channel: str, owners: Mapping[str, int], now: datetime) -> None:
         ],
         ignore_conflicts=True,
     )
+
+
+def _look_back(channel: str, addresses: Mapping[int, int]) -> None:
+    """Record what the owners (profile ids) of new addresses said while we knew none."""
+    for said in said_before(addresses.keys(), channel):
+        record(addresses[said.profile], said)
+
+
+def record(address: Address | int, said: Statement) -> None:
+    """Record a statement that came as a fact, once: it is about the address that its author had, or got first."""
+    pk = address if isinstance(address, int) else address.pk
+    if Consent.objects.filter(Q(address=pk) | Q(profile=said.profile), evidence__fact=said.fact).exists():
+        return
+    if said.given:
+        give_consent(pk, said.topic, now=said.at, source=said.source, evidence=said.evidence, wording=said.wording)
+    else:
+        withdraw(pk, said.topic, now=said.at, source=said.source, evidence=said.evidence)
 
 
 def give_consent(
@@ -136,13 +157,26 @@ def _state(
             evidence=dict(evidence or {}),
             **said,
         )
-        row.consents, row.refusals = after(action, topic, row.consents, row.refusals)
+        row.consents, row.refusals = _standing(row, consent)
         row.save(update_fields=["consents", "refusals"])
         tell(row, names.CONSENT_CHANGED, f"consent:{consent.pk}", {"topic": topic, "action": action}, now=now)
         if action == Consent.Action.WITHDRAWN:
             said_by = {"topic": topic, "delivery": delivery}
             tell(row, names.UNSUBSCRIBED, f"unsubscribed:{consent.pk}", said_by, now=now)
     return consent
+
+
+def _standing(row: Address, last: Consent) -> tuple[list[str], list[str]]:
+    """The state of an address after one more statement. What is said last holds, not what is heard of last: a
+    statement that is older than another is put in its place among them all."""
+    history = Consent.objects.filter(address=row)
+    if not history.filter(at__gt=last.at).exists():
+        return after(last.action, last.topic, row.consents, row.refusals)
+    consents: list[str] = []
+    refusals: list[str] = []
+    for action, topic in history.order_by("at", "pk").values_list("action", "topic"):
+        consents, refusals = after(action, topic, consents, refusals)
+    return consents, refusals
 
 
 def after(action: str, topic: str, consents: list[str], refusals: list[str]) -> tuple[list[str], list[str]]:

@@ -80,16 +80,18 @@ def _doubt(now: datetime) -> int:
 
 
 def _conclude(now: datetime) -> int:
-    """in doubt, but its worker did write the attempt's answer, late: that is proof."""
-    answered = Delivery.objects.filter(state="in_doubt", tries__n=F("attempts"))
-    total = _move_by_ids(answered.filter(tries__outcome="sent"), state="accepted", reason="late answer", settled_at=now)
-    total += _move_by_ids(
-        answered.filter(tries__outcome="permanent"), state="rejected", reason="late answer", settled_at=now
-    )
-    again = answered.filter(tries__outcome__in=["transient", "not_begun"])
-    return total + _move_by_ids(
-        again, state="planned", reason="late answer", not_before=now, sent_at=None, settled_at=None
-    )
+    """in doubt, but its worker did write the last attempt's answer, late: that is proof."""
+    late: dict[str, Any] = {"reason": "late answer", "settled_at": now}
+    total = _move_by_ids(_answered("sent"), state="accepted", **late)
+    total += _move_by_ids(_answered("permanent"), state="rejected", **late)
+    again = late | {"not_before": now, "sent_at": None, "settled_at": None}
+    return total + _move_by_ids(_answered("transient", "not_begun"), state="planned", **again)
+
+
+def _answered(*outcomes: str) -> QuerySet[Delivery]:
+    """Those in doubt whose last attempt ended so. Both words about the attempt stand in one filter: in two they may
+    speak of two attempts, and the refusal of the first would send the second again."""
+    return Delivery.objects.filter(state="in_doubt", tries__n=F("attempts"), tries__outcome__in=outcomes)
 
 
 def _move_by_ids(rows: QuerySet[Delivery], **to: Any) -> int:

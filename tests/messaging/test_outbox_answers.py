@@ -14,12 +14,14 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from common.clock import now as clock_now
+from common.models import AuditEntry
 from messaging.channels import _smtp
 from messaging.gates import in_order
 from messaging.models import Account, Address, Attempt, Delivery, Suppression
 from messaging.outbox import ledger
 from messaging.outbox import send as sending
 from messaging.outbox.reads import balance, reasons
+from messaging.outbox.resend import resend
 from messaging.outbox.send import SendReport, send_due
 from messaging.outbox.sweep import sweep
 from messaging.render import Rendered, RenderError, RenderJob
@@ -178,6 +180,47 @@ def test_transactional_mail_in_doubt_is_sent_once_more_where_the_account_allows(
     assert len(sink.mails()) == 2
 
 
+@pytest.mark.parametrize("days", [0, 4])
+def test_a_person_may_send_again_what_is_in_doubt(now: datetime, sink: Witness, days: int) -> None:
+    """The same row under the same key, with its first attempt kept, and never by itself."""
+    make_account()
+    (pk,) = to("die-once", now)
+    send(now)
+    later = now + timedelta(days=days, minutes=1)
+    sweep(later)
+    assert state(pk)[0] == ("unknown" if days else "in_doubt")
+    key = Delivery.objects.get(pk=pk).dedupe_key
+    assert resend(pk, now=later, by=None, why="the provider's log does not show it")
+    row = Delivery.objects.get(pk=pk)
+    assert (row.state, row.reason, row.dedupe_key, row.attempts) == ("planned", "by_hand_again", key, 1)
+    assert not resend(pk, now=later, by=None, why="twice")
+    send(later)
+    assert state(pk) == ("accepted", "")
+    assert list(Attempt.objects.order_by("n").values_list("n", "outcome")) == [(1, "unknown"), (2, "sent")]
+    assert Delivery.objects.count() == 1
+    entry = AuditEntry.objects.get(action="delivery.resend")
+    assert (entry.subject, entry.reason) == (f"delivery:{row.public_id}", "the provider's log does not show it")
+
+
+@pytest.mark.parametrize("case", ["accepted", "planned", "answered", "expired"])
+def test_nothing_is_sent_again_that_is_not_in_doubt(now: datetime, sink: Witness, case: str) -> None:
+    make_account()
+    (pk,) = to("die-once", now)
+    send(now)
+    row = Delivery.objects.filter(pk=pk)
+    match case:
+        case "answered":
+            Attempt.objects.filter(delivery=pk).update(outcome="sent")
+        case "expired":
+            row.update(expires_at=now)
+        case _:
+            row.update(state=case)
+    before = row.values().get()
+    assert not resend(pk, now=now, by=None, why="no")
+    assert row.values().get() == before
+    assert not AuditEntry.objects.filter(action="delivery.resend").exists()
+
+
 def test_no_connection_holds_everything_and_heals_by_itself(now: datetime, tmp_path: Path) -> None:
     port = free_port()
     make_account(port=port)
@@ -322,6 +365,23 @@ def test_the_late_answer_of_a_lost_lease_is_proof(now: datetime) -> None:
     assert [state(pk)[0] for pk in ids] == ["accepted", "rejected", "planned"]
 
 
+@pytest.mark.parametrize("first", ["sent", "permanent", "transient", "not_begun"])
+def test_the_answer_of_an_earlier_attempt_is_no_proof(now: datetime, first: str) -> None:
+    make_account()
+    (pk,) = queue_to(make_readers(1, now=now), make_version(now=now), now=now)
+    Delivery.objects.filter(pk=pk).update(state="in_doubt", attempts=2, settled_at=now, reason="no answer")
+    token = "0" * 32
+    for n, outcome in ((1, first), (2, "open")):
+        Attempt.objects.create(
+            delivery_id=pk, n=n, account=Account.objects.get(), lease_token=token, started_at=now, outcome=outcome
+        )
+    assert sweep(now).concluded == 0
+    assert state(pk) == ("in_doubt", "no answer")
+    Attempt.objects.filter(n=2).update(outcome="permanent")
+    assert sweep(now).concluded == 1
+    assert state(pk)[0] == "rejected"
+
+
 def test_the_sweeper_returns_poisons_and_doubts(now: datetime) -> None:
     make_account()
     version = make_version(now=now)
@@ -423,6 +483,7 @@ def test_every_move_is_in_the_table() -> None:
     moves = Delivery.MOVES
     assert {"accepted", "rejected", "in_doubt", "planned", "undeliverable"} == set(moves["attempting"])
     assert {"accepted", "rejected", "planned", "unknown"} == set(moves["in_doubt"])
+    assert {"accepted", "rejected", "planned"} == set(moves["unknown"])
     assert "attempting" not in moves["in_doubt"]
     assert all(not moves[done] for done in ("accepted", "rejected", "undeliverable", "skipped", "poisoned"))
 
