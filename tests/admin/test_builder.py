@@ -225,7 +225,7 @@ def test_what_no_box_can_show_stays_json_and_says_why(db: None, text: str) -> No
     ("verb", "place", "value", "focus"),
     [
         ("move", "0.2", "up", "rule-0_1-up"), ("remove", "0.1.0", "", "rule-0_1-add"),
-        ("choose", "0.1", "x", "rule-0_1-first"), ("json", "", "", "id_rule"), ("add", "0", "", ""),
+        ("choose", "0.1", "x", "start-0_1"), ("json", "", "", "id_rule"), ("add", "0", "", ""),
     ],
 )  # fmt: skip
 def test_the_keyboard_goes_on_where_it_was(verb: str, place: str, value: str, focus: str) -> None:

@@ -53,11 +53,12 @@
   });
 
   document.addEventListener("htmx:afterSettle", (event) => {
-    if (event.target.id !== "rule-builder") return;
-    const bar = event.target.querySelector("[data-focus]");
+    const builder = event.target.closest("#rule-builder");
+    const bar = builder ? builder.querySelector("[data-focus]") : null;
     const id = bar ? bar.dataset.focus : "";
     if (!id) return;
-    const box = document.getElementById(id) || document.querySelector(`[data-first="${id}"] .p-fields :is(input, select):not([type=hidden])`);
+    bar.dataset.focus = "";
+    const box = document.getElementById(id) || document.querySelector(`[data-start="${id}"] .p-fields :is(input, select):not([type=hidden])`);
     const goal = box && box.disabled ? box.parentElement.querySelector("button:not([disabled])") : box;
     if (goal) goal.focus();
   });

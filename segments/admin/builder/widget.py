@@ -119,7 +119,7 @@ def focus_after(verb: str, place: str, value: str) -> str:
         return f"rule-{above.replace('.', '_')}_{there}-{value}"
     named = {
         "remove": f"rule-{above.replace('.', '_')}-add",
-        "choose": f"rule-{mark}-first",
+        "choose": f"start-{mark}",
         "wrap": f"rule-{mark}-wrap",
         "unwrap": f"rule-{mark}-wrap",
         "json": "id_rule",
