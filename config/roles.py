@@ -32,6 +32,7 @@ OURS = ("segments", "messaging", "campaigns", "common")
 PRIVATE = frozenset({"apikey", "instance"})
 DRAFTS = [
     "segments.segment",
+    "segments.staticlist",
     "segments.trait",
     "segments.mission",
     "segments.badge",

@@ -21,6 +21,7 @@ from messaging.models import Account, Attempt, Click, Delivery, Receipt, Templat
 from messaging.outbox.pauses import pause
 from messaging.permission import address_for, give_consent, withdraw
 from segments.growth.ledger import earn
+from segments.lists import add_people
 from segments.models import (
     Coupon,
     CouponPool,
@@ -35,6 +36,7 @@ from segments.models import (
     StageChange,
     Trait,
 )
+from segments.models.groups import StaticList
 from tests.people import make_fact, make_order, make_profile, make_source
 
 NAMES = [
@@ -272,6 +274,8 @@ def _operations(folks: list[Profile], now: datetime, users: dict[str, User], sou
         Segment.objects.filter(pk=segment.pk).update(
             size=len(inside), evaluated_at=now - timedelta(minutes=1), refreshed_at=now, built_number=1
         )
+    regulars, _ = StaticList.objects.get_or_create(key="regulars", defaults={"name": "Regulars", "name_zh": "常客"})
+    add_people(regulars, [profile.pk for profile in folks[:5]], now=now)
     pool = CouponPool.objects.filter(endless=False).first() or CouponPool.objects.first()
     assert pool
     Coupon.objects.bulk_create([Coupon(pool=pool, code=f"SEED-{n:04}") for n in range(40)], ignore_conflicts=True)
