@@ -178,7 +178,7 @@ def _chart(now: datetime, since: datetime, tz: ZoneInfo) -> str:
 
 def troubles(now: datetime) -> list[Trouble]:
     """What needs a person, the worst first; empty when all is well."""
-    return [*_stopped(now), *_parked(), *_doubtful(), *_silent(now)]
+    return [*_stopped(now), *_parked(), *_doubtful(), *_broken(), *_silent(now)]
 
 
 def _stopped(now: datetime) -> list[Trouble]:
@@ -232,20 +232,29 @@ def _parked() -> list[Trouble]:
 
 
 def _doubtful() -> list[Trouble]:
-    found = []
     doubtful = messages.in_doubt_count()
     if doubtful:
         url = f"{reverse('admin:messaging_delivery_changelist')}?state__exact=in_doubt"
         text = ngettext(
-            "%(n)s message is in doubt: the provider was called and did not answer",
-            "%(n)s messages are in doubt: the provider was called and did not answer",
+            "%(n)s message is in doubt: it was being handed over, and no answer is known",
+            "%(n)s messages are in doubt: they were being handed over, and no answer is known",
             doubtful,
         ) % {"n": doubtful}
-        found.append(Trouble("warn", "help", text, url))
-    for segment in people.broken_segments()[:5]:
-        text = _("The segment %(segment)s could not be refreshed") % {"segment": segment.title}
-        found.append(Trouble("bad", "group_work", text, reverse("admin:segments_segment_change", args=[segment.pk])))
-    return found
+        return [Trouble("warn", "help", text, url)]
+    return []
+
+
+def _broken() -> list[Trouble]:
+    """Segments whose last refresh failed."""
+    return [
+        Trouble(
+            "bad",
+            "group_work",
+            _("The segment %(segment)s could not be refreshed") % {"segment": segment.title},
+            reverse("admin:segments_segment_change", args=[segment.pk]),
+        )
+        for segment in people.broken_segments()[:5]
+    ]
 
 
 def _silent(now: datetime) -> Sequence[Trouble]:

@@ -21,10 +21,16 @@ RIGHTS: Mapping[str, str] = {
     "messaging.publish_template": gettext_noop("Can publish a template"),
     "messaging.testsend_template": gettext_noop("Can send a test message"),
     "messaging.cancel_delivery": gettext_noop("Can cancel a waiting message"),
+    "messaging.resend_delivery": gettext_noop("Can send a message in doubt once more"),
     "messaging.start_pause": gettext_noop("Can pause sending"),
     "messaging.lift_pause": gettext_noop("Can lift a pause"),
     "messaging.suppress_address": gettext_noop("Can suppress an address"),
     "segments.rebuild_segment": gettext_noop("Can rebuild a segment"),
+    "segments.export_profile": gettext_noop("Can export everything about a person"),
+    "segments.erase_profile": gettext_noop("Can erase a person"),
+    "segments.merge_profile": gettext_noop("Can merge two profiles"),
+    "segments.undo_merge": gettext_noop("Can undo a merge"),
+    "segments.replay_rejectedrow": gettext_noop("Can replay refused rows"),
 }
 
 OURS = ("segments", "messaging", "campaigns", "common")
@@ -70,6 +76,7 @@ EXTRA: Mapping[str, frozenset[str]] = {
             "campaigns.retry_enrolment",
             "messaging.testsend_template",
             "messaging.cancel_delivery",
+            "messaging.resend_delivery",
             "messaging.start_pause",
             "messaging.lift_pause",
             "messaging.suppress_address",

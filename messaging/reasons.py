@@ -27,11 +27,12 @@ WORDS: Mapping[str, Any] = {
     "journey_paused": _("the journey is paused"),
     "left": _("the person left the journey: %(of)s"),
     "holdout": _("held out: walks as a ghost, receives nothing"),
-    "no answer": _("the provider did not answer"),
+    "no answer": _("it was being handed over, and no answer is known"),
     "late answer": _("settled by a late answer"),
     "claims": _("it ended its worker several times"),
     "re-send": _("sent once more after doubt"),
     "by_hand": _("cancelled by a person"),
+    "by_hand_again": _("sent once more by a person, after doubt"),
     "fact": _("because of: %(of)s"),
 }
 

@@ -18,13 +18,15 @@ from common import audit, clock
 from common.admin import LargePage, ReadOnly, reason_of, route, show
 from messaging.models import Delivery
 from messaging.outbox import pauses
+from messaging.outbox.resend import resend, resendable
 from messaging.reasons import in_words
 from messaging.timeline import why
 
 
 @admin.register(Delivery)
 class DeliveryAdmin(ReadOnly, LargePage):
-    """Messages. The engine writes them; a person may cancel one that has not gone out."""
+    """Messages. The engine writes them; a person may cancel one that has not gone out, and send again one in
+    doubt."""
 
     hint = _("No message has been planned. Publish a journey with a send step, and its messages appear here.")
     list_display = [
@@ -75,6 +77,8 @@ class DeliveryAdmin(ReadOnly, LargePage):
             variables=show.pretty(row.context),
             utm=show.listed(row.utm),
             can_cancel=row.state in ("planned", "held"),
+            doubtful=row.state in Delivery.DOUBTFUL,
+            can_resend=resendable(clock.now()).filter(pk=row.pk).exists(),
             state_pill=show.state_of(row),
         )
 
@@ -90,6 +94,21 @@ class DeliveryAdmin(ReadOnly, LargePage):
         if won:
             return self.back(request, where, gettext("The message is cancelled."))
         return self.back(request, where, gettext("It is past recall: it no longer waits."), level=messages.WARNING)
+
+    @route("<int:pk>/resend/", "messaging.resend_delivery", methods=("GET", "POST"))
+    def resend(self, request: HttpRequest, pk: int) -> HttpResponse:
+        """First what it may mean, then, by POST and with a reason, once more."""
+        row, now, reason = self.find(request, pk), clock.now(), reason_of(request)
+        where = reverse("admin:messaging_delivery_change", args=[pk])
+        if reason and request.method == "POST" and resend(pk, now=now, by=request.user, why=reason):
+            return self.back(request, where, gettext("It is planned once more and goes through every gate again."))
+        if not resendable(now).filter(pk=pk).exists():
+            said = gettext("It is not in doubt any more, or it has expired: nothing was sent again.")
+            return self.back(request, where, said, level=messages.WARNING)
+        if request.method == "POST":
+            messages.error(request, gettext("Say why it is sent again."))
+        title = gettext("Send again: %(template)s") % {"template": row.version.template.title}
+        return self.page(request, "admin/messaging/delivery/resend.html", title, row=row, original=row)
 
     @admin.display(description=_("template"))
     def template(self, row: Delivery) -> str:

@@ -75,7 +75,7 @@ class Delivery(models.Model):
         "claimed": frozenset({"planned", "held", "attempting"}) | BEFORE,
         "attempting": frozenset({"accepted", "rejected", "in_doubt", "planned", "undeliverable"}),
         "in_doubt": frozenset({"accepted", "rejected", "planned", "unknown"}),
-        "unknown": frozenset({"accepted", "rejected"}),
+        "unknown": frozenset({"accepted", "rejected", "planned"}),
         "accepted": frozenset[str](),
         "rejected": frozenset[str](),
         "undeliverable": frozenset[str](),

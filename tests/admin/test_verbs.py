@@ -226,6 +226,25 @@ def test_a_waiting_message_is_cancelled_and_a_sent_one_is_not(shop: Any, login: 
     assert (waiting.state, waiting.reason, sent.state) == ("cancelled", "by_hand", "accepted")
 
 
+def test_a_message_in_doubt_is_sent_again_only_with_a_reason(shop: Any, login: Any) -> None:
+    row = Delivery.objects.filter(state="in_doubt")[0]
+    url = reverse("admin:messaging_delivery_resend", args=[row.pk])
+    assert login("approver").get(url).status_code == 403
+    asked = login("sender").get(url)
+    assert "may get the message twice" in said(asked)
+    assert "可能会收到两次" in said(login("sender", "zh-hans").get(url))
+    assert "Say why" in said(post(login("sender"), "messaging_delivery_resend", row.pk, reason=" "))
+    row.refresh_from_db()
+    assert row.state == "in_doubt"
+    answer = post(login("sender"), "messaging_delivery_resend", row.pk, reason="not in the provider's log")
+    assert "planned once more" in said(answer)
+    row.refresh_from_db()
+    assert (row.state, row.reason, row.attempts) == ("planned", "by_hand_again", 1)
+    entry = audited("delivery.resend")
+    assert (entry.actor_name, entry.reason) == ("sender", "not in the provider's log")
+    assert "nothing was sent again" in said(post(login("sender"), "messaging_delivery_resend", row.pk, reason="again"))
+
+
 def test_an_address_is_suppressed_with_its_reason(shop: Any, login: Any) -> None:
     address = Address.objects.filter(suppressed="")[0]
     post(login("sender"), "messaging_address_suppress", address.pk, reason="asked by phone")
