@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from common.params import Invalid, Params, Problem, read_params
+from common.text import has_poison
 from segments.rules.operators import operators
 from segments.rules.tree import All, AnyOf, Leaf, Not, Rule, leaves
 
 DEEPEST = 12
 MOST = 200
+LARGEST = 2**63 - 1
+NO_TEXT = "the text holds a character that cannot be stored (NUL or half a surrogate pair)"
 KINDS = ("all", "any", "not", "op")
 
 
@@ -79,12 +82,33 @@ def _read_leaf(raw: Mapping[Any, Any], path: str, problems: list[Problem]) -> Le
     if not isinstance(given, Mapping):
         problems.append(Problem(_join(path, "params"), "expected an object"))
         return None
+    unusable = list(_unusable(given, _join(path, "params")))
+    if unusable:
+        problems.extend(unusable)
+        return None
     try:
         params: Params = read_params(operators.get(key).Params, given, path=_join(path, "params"))
     except Invalid as error:
         problems.extend(error.problems)
         return None
     return Leaf(key, params, path)
+
+
+def _unusable(given: Any, path: str) -> Iterator[Problem]:
+    """Texts and numbers that a database cannot take, wherever they stand in the parameters."""
+    todo = [(given, path)]
+    while todo:
+        value, where = todo.pop()
+        if isinstance(value, Mapping):
+            if any(has_poison(str(key)) for key in value):
+                yield Problem(where, NO_TEXT)
+            todo += [(part, _join(where, str(key))) for key, part in value.items() if not has_poison(str(key))]
+        elif isinstance(value, list | tuple):
+            todo += [(part, _join(where, str(index))) for index, part in enumerate(value)]
+        elif isinstance(value, str) and has_poison(value):
+            yield Problem(where, NO_TEXT)
+        elif isinstance(value, int) and abs(value) > LARGEST:
+            yield Problem(where, f"whole numbers go up to {LARGEST}")
 
 
 def _join(path: str, name: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import date, datetime, timedelta
-from typing import Literal
+from typing import Annotated, Literal
 
 from django.db.models import Q
 from pydantic import Field, model_validator
@@ -26,7 +26,7 @@ class EventFirstLastParams(Params):
     which: Literal["first", "last"] = "last"
     op: Literal["within", "longer_ago", "before", "after"] = "within"
     days: Days | None = None
-    day: date | None = None
+    day: Annotated[date, Field(ge=date(1900, 1, 1), le=date(2999, 12, 31))] | None = None
     where: Where = Field(default_factory=dict)
 
     @model_validator(mode="after")

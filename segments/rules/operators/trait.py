@@ -126,8 +126,8 @@ class TraitParams(Params):
 
 
 def read_day(value: object) -> date | None:
-    """The date that a text such as 2026-01-31 says, or None."""
-    if not isinstance(value, str) or not re.fullmatch(r"\d{4}-\d{2}-\d{2}", value):
+    """The date that a text such as 2026-01-31 says, from the year 1000 to 8999, or None."""
+    if not isinstance(value, str) or not re.fullmatch(r"[1-8][0-9]{3}-[0-9]{2}-[0-9]{2}", value):
         return None
     try:
         return date.fromisoformat(value)
