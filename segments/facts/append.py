@@ -17,7 +17,7 @@ from segments.facts.names import ENGINE_SOURCE
 from segments.facts.position import ensure_cluster
 from segments.models import Source
 
-BATCH = 500
+BATCH, ON_POSTGRES = 500, 2000  # rows a statement; SQLite counts its parameters
 COLUMNS = (
     ("source_id", "bigint"), ("key", "text"), ("profile_id", "bigint"), ("shard", "smallint"), ("kind", "text"),
     ("name", "text"), ("occurred_at", "timestamptz"), ("received_at", "timestamptz"), ("value", "bigint"),
@@ -25,6 +25,7 @@ COLUMNS = (
 )  # fmt: skip
 OBJECTS = ("properties", "context")
 NAMES = ", ".join((*(name for name, _ in COLUMNS), *OBJECTS))
+SYSTEM = "system"  # the kind of the engine's own facts, which leave no lifetime row
 EngineFact = tuple[int, int, str, str, dict[str, Any]]
 
 
@@ -36,21 +37,24 @@ def append_facts(facts: Sequence[NewFact], *, now: datetime) -> list[int]:
     """
     if not facts:
         return []
+    size = BATCH
     if is_postgres():
         ensure_cluster()
+        size = ON_POSTGRES
     first: dict[tuple[int, str], int] = {}
     for index, fact in enumerate(facts):
         first.setdefault((fact.source, fact.key), index)
     wanted = list(first.values())  # in the order of the facts
     fresh: list[int] = []
-    for start in range(0, len(wanted), BATCH):
-        part = wanted[start : start + BATCH]
+    for start in range(0, len(wanted), size):
+        part = wanted[start : start + size]
         found = _insert([_row(facts[index], now) for index in part])
         if len(found) < len(part):
             new = set(found)
             part = [index for index in part if (facts[index].source, facts[index].key) in new]
         fresh += part
-    raise_stats([facts[index] for index in fresh if facts[index].kind != "system"])
+    if not is_postgres():
+        _raise_stats([facts[index] for index in fresh if facts[index].kind != SYSTEM])
     return fresh
 
 
@@ -59,7 +63,7 @@ def append_engine_facts(facts: Iterable[EngineFact], *, now: datetime, live: boo
     source = engine_source()
     return append_facts(
         [
-            NewFact(profile, shard, name, now, key, source, kind="system", properties=said, live=live, depth=depth)
+            NewFact(profile, shard, name, now, key, source, kind=SYSTEM, properties=said, live=live, depth=depth)
             for profile, shard, name, key, said in facts
         ],
         now=now,
@@ -85,7 +89,10 @@ _encode = json.JSONEncoder(ensure_ascii=False).encode
 
 
 def _insert(rows: list[tuple[Any, ...]]) -> list[tuple[int, str]]:
-    """Insert up to BATCH rows in one statement; returns (source, key) of those that were not there."""
+    """Insert rows in one statement; returns (source, key) of those that were not there.
+
+    On PostgreSQL the same statement brings the lifetime rows up to date.
+    """
     with connection.cursor() as cursor:
         if is_postgres():
             *columns, properties, context = zip(*rows, strict=True)
@@ -109,15 +116,29 @@ def _simple(value: Any) -> Any:
     return _encode(value) if isinstance(value, Mapping) else value
 
 
+STATS = "segments_eventstats (profile_id, name, first_at, last_at, count, amount)"
+_MERGE = (
+    " ON CONFLICT (profile_id, name) DO UPDATE SET"
+    " first_at = {least}(segments_eventstats.first_at, excluded.first_at),"
+    " last_at = {greatest}(segments_eventstats.last_at, excluded.last_at),"
+    " count = segments_eventstats.count + excluded.count,"
+    " amount = COALESCE(segments_eventstats.amount + excluded.amount, segments_eventstats.amount, excluded.amount)"
+)
 _TX = (
     "(SELECT pg_current_xact_id()::text::bigint"
     " + COALESCE((SELECT tx_offset FROM common_instance WHERE id = 1), 0))"
 )  # in a SELECT of its own it is worked out once a statement
 _POSTGRES = (
-    f"INSERT INTO segments_event ({NAMES}, tx) SELECT {NAMES}, {_TX} FROM ROWS FROM (unnest("
+    f"WITH new AS (INSERT INTO segments_event ({NAMES}, tx) SELECT {NAMES}, {_TX} FROM ROWS FROM (unnest("
     + ", ".join(f"%s::{kind}[]" for _, kind in COLUMNS)
     + "), jsonb_array_elements(%s::jsonb), jsonb_array_elements(%s::jsonb))"
-    + f" AS given({NAMES}) ON CONFLICT (source_id, key) DO NOTHING RETURNING source_id, key"
+    + f" AS given({NAMES}) ON CONFLICT (source_id, key) DO NOTHING"
+    + " RETURNING source_id, key, profile_id, name, occurred_at, value, kind),"
+    + f" counted AS (INSERT INTO {STATS}"
+    + " SELECT profile_id, name, min(occurred_at), max(occurred_at), count(*), sum(value)::bigint"
+    + f" FROM new WHERE kind <> '{SYSTEM}' GROUP BY profile_id, name ORDER BY profile_id, name"  # against deadlocks
+    + _MERGE.format(least="LEAST", greatest="GREATEST")
+    + ") SELECT source_id, key FROM new"
 )
 _SQLITE = (
     f"INSERT INTO segments_event ({NAMES}, tx) VALUES {{values}}"
@@ -129,7 +150,7 @@ Lifetime = tuple[int, str, datetime, datetime, int, int | None]
 
 
 def lifetimes(facts: Iterable[NewFact]) -> list[Lifetime]:
-    """(profile, name, first, last, count, amount) of the given facts, sorted by key against deadlocks."""
+    """(profile, name, first, last, count, amount) of the given facts."""
     found: dict[tuple[int, str], tuple[datetime, datetime, int, int | None]] = {}
     for fact in facts:
         at, value = fact.occurred_at, fact.value
@@ -143,36 +164,12 @@ def lifetimes(facts: Iterable[NewFact]) -> list[Lifetime]:
     return [(*key, *found[key]) for key in sorted(found)]
 
 
-def raise_stats(facts: Sequence[NewFact]) -> None:
-    """Add facts to the lifetime rows of their people: one upsert per batch."""
+def _raise_stats(facts: Sequence[NewFact]) -> None:
+    """Add facts to the lifetime rows of their people, on SQLite: one upsert per batch."""
     rows = lifetimes(facts)
     for start in range(0, len(rows), BATCH):
-        _upsert(rows[start : start + BATCH])
-
-
-def _upsert(rows: list[Lifetime]) -> None:
-    with connection.cursor() as cursor:
-        if is_postgres():
-            cursor.execute(_STATS_POSTGRES, _literals(STATS, zip(*rows, strict=True)))
-        else:
-            flat = [plain(value) if isinstance(value, datetime) else value for row in rows for value in row]
-            cursor.execute(_STATS_SQLITE.format(values=", ".join(["(%s, %s, %s, %s, %s, %s)"] * len(rows))), flat)
-
-
-STATS = (
-    ("profile_id", "bigint"), ("name", "text"), ("first_at", "timestamptz"), ("last_at", "timestamptz"),
-    ("count", "integer"), ("amount", "bigint"),
-)  # fmt: skip
-_STATS = f"segments_eventstats ({', '.join(name for name, _ in STATS)})"
-_MERGE = (
-    " ON CONFLICT (profile_id, name) DO UPDATE SET"
-    " first_at = {least}(segments_eventstats.first_at, excluded.first_at),"
-    " last_at = {greatest}(segments_eventstats.last_at, excluded.last_at),"
-    " count = segments_eventstats.count + excluded.count,"
-    " amount = COALESCE(segments_eventstats.amount + excluded.amount, segments_eventstats.amount, excluded.amount)"
-)
-_STATS_POSTGRES = (
-    f"INSERT INTO {_STATS} SELECT * FROM unnest({', '.join(f'%s::{kind}[]' for _, kind in STATS)})"
-    + _MERGE.format(least="LEAST", greatest="GREATEST")
-)
-_STATS_SQLITE = f"INSERT INTO {_STATS} VALUES {{values}}" + _MERGE.format(least="MIN", greatest="MAX")
+        part = rows[start : start + BATCH]
+        flat = [_simple(value) for row in part for value in row]
+        values = ", ".join(["(%s, %s, %s, %s, %s, %s)"] * len(part))
+        with connection.cursor() as cursor:
+            cursor.execute(f"INSERT INTO {STATS} VALUES {values}" + _MERGE.format(least="MIN", greatest="MAX"), flat)

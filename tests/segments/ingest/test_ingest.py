@@ -315,8 +315,8 @@ def statements_for(size: int, start: int) -> list[str]:
     return [query["sql"][:150] for query in queries if "SAVEPOINT" not in query["sql"]]
 
 
-def test_what_known_people_did_takes_four_statements() -> None:
-    """Names, locks (on PostgreSQL), facts, lifetime rows; a fact that is there already is told by the insert."""
+def test_what_known_people_did_takes_three_statements() -> None:
+    """Names, locks (on PostgreSQL), facts with lifetime rows (two on SQLite); the insert tells what was there."""
     source = make_source()
     take(track("Viewed", "a"), source=source)
     for size in (5, 500):
@@ -324,7 +324,7 @@ def test_what_known_people_did_takes_four_statements() -> None:
         with CaptureQueriesContext(connection) as queries:
             assert set(take(*calls, source=source)) == {"stored"}
         run = [query["sql"][:150] for query in queries if "SAVEPOINT" not in query["sql"]]
-        assert len(run) == (4 if connection.features.has_select_for_update else 3), "\n".join(run)
+        assert len(run) == 3, "\n".join(run)
 
 
 @pytest.mark.postgres
