@@ -56,7 +56,7 @@ docs: $(VENV)/dev messages ## every plug-in, setting and check has its row; ever
 messages: $(MO) ## compile the translations
 
 %.mo: %.po | $(VENV)/runtime
-	$(PY) -c 'import sys, polib; polib.pofile(sys.argv[1]).save_as_mofile(sys.argv[2])' $< $@
+	@$(PY) -c 'import sys, polib; polib.pofile(sys.argv[1]).save_as_mofile(sys.argv[2])' $< $@
 
 lock: ## write both constraints files anew (needs uv)
 	uv --no-config pip compile pyproject.toml --upgrade $(LOCK) -o constraints.txt
@@ -68,13 +68,15 @@ clean: ## remove .venv, caches and compiled translations; keeps var/, where your
 # One environment, a stamp for each set. The development set holds the runtime set, at the same versions.
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Perennial needs Python 3.11 or later: make PYTHON=python3.11")'
-	$(PYTHON) -m venv $(VENV)
-	$(PY) -c 'import os, sysconfig; open(sysconfig.get_path("purelib") + "/perennial.pth", "w").write(os.getcwd())'
+	@echo "making $(VENV) …"
+	@$(PYTHON) -m venv $(VENV)
+	@$(PY) -c 'import os, sysconfig; open(sysconfig.get_path("purelib") + "/perennial.pth", "w").write(os.getcwd())'
 
 $(VENV)/runtime: constraints.txt | $(VENV)/bin/python
-	@[ $(VENV)/dev -nt $< ] || $(INSTALL) $<
+	@[ $(VENV)/dev -nt $< ] || { echo "installing what $< names (the first time this takes a minute or two) …"; $(INSTALL) $<; }
 	@touch $@
 
 $(VENV)/dev: constraints-dev.txt | $(VENV)/bin/python
-	$(INSTALL) $<
+	@echo "installing what $< names (the first time this takes a minute or two) …"
+	@$(INSTALL) $<
 	@touch $@ $(VENV)/runtime

@@ -44,8 +44,14 @@ class Child:
     again_at: float = 0.0
 
 
-def parts(*, host: str, port: int, threads: int = 8, concurrency: int = 2) -> list[Part]:
+def fitting_threads() -> int:
+    """Eight threads of the web server, or as many as a small machine's cores bear (granian warns above that)."""
+    return min(8, 2 * (os.cpu_count() or 1) + 1)
+
+
+def parts(*, host: str, port: int, threads: int | None = None, concurrency: int = 2) -> list[Part]:
     """Web, worker and beat of this installation."""
+    threads = threads or fitting_threads()
     python, url = sys.executable, os.environ.get("PUBLIC_URL") or f"http://{host}:{port}"
     environ = {"PUBLIC_URL": url, "DJANGO_SETTINGS_MODULE": os.environ.get("DJANGO_SETTINGS_MODULE", "config.settings")}
     web = [
@@ -69,6 +75,22 @@ def port_is_free(host: str, port: int) -> bool:
         except OSError:
             return False
     return True
+
+
+def ports_taken(host: str, wanted: Mapping[str, int], *, command: str, also: Sequence[str] = ()) -> str:
+    """All ports of `wanted` (by option) on which somebody listens, and the command that would go: "" when none is."""
+    taken = [port for port in wanted.values() if not port_is_free(host, port)]
+    if not taken:
+        return ""
+    fresh = [f"{option} {_free_from(host, port)}" for option, port in wanted.items()]
+    said = " and ".join(map(str, taken))
+    noun = f"port {said} is" if len(taken) == 1 else f"ports {said} are"
+    return f'{noun} taken; this would go:  {command} ARGS="{" ".join([*fresh, *also])}"'
+
+
+def _free_from(host: str, port: int) -> int:
+    """The port itself if it is free, else the next free one in steps of ten."""
+    return next((one for one in range(port, 65536, 10) if port_is_free(host, one)), 0)
 
 
 class Supervisor:

@@ -88,6 +88,7 @@ class Shoppers:
 
     def run(self) -> None:
         """Until killed."""
+        self.wait_for_doors()
         newcomers, next_newcomer = itertools.count(1), time.monotonic()
         while True:
             at = time.monotonic()
@@ -97,6 +98,16 @@ class Shoppers:
                 self.later(at, lambda number=number: self.join(number))  # type: ignore[misc]
             self.work(at)
             time.sleep(1 / PER_SECOND)
+
+    def wait_for_doors(self) -> None:
+        """The web server starts beside us: until it answers, whatever it answers, nobody can come in."""
+        while True:
+            try:
+                self.get("/readyz")
+            except httpx.TransportError:
+                time.sleep(0.3)
+            else:
+                return
 
     def collect(self, at: float) -> None:
         """Look into the mailbox and plan what the readers of new mail will do."""

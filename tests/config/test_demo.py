@@ -6,7 +6,9 @@ import smtplib
 import sys
 from datetime import UTC, date, datetime, timedelta
 from email.message import EmailMessage
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from threading import Event, Thread
 from typing import Any
 
 import pytest
@@ -16,7 +18,7 @@ from django.urls import include, path
 from config.demo import data, mailbox
 from config.demo.names import person
 from config.demo.shoppers import Letter, Shoppers, read_letter, user_of
-from tests.harness import Cluster, listens, wait_until
+from tests.harness import Cluster, free_port, listens, wait_until
 
 urlpatterns = [path("mailbox/", include("config.demo.urls"))]
 
@@ -139,6 +141,24 @@ def test_readers_decide_alike_each_time_and_mostly_do_nothing(tmp_path: Path) ->
     assert 500 < sum(map(bool, plans)) < 600
     assert 150 < sum(len(plan) == 2 for plan in plans) < 250
     assert min(delay for plan in plans for delay in plan) > 4
+
+
+def test_shoppers_wait_until_the_doors_open(tmp_path: Path) -> None:
+    port = free_port()
+    server = HTTPServer(("127.0.0.1", port), BaseHTTPRequestHandler, bind_and_activate=False)
+    shoppers, waited = Shoppers(f"http://127.0.0.1:{port}", "key", tmp_path), Event()
+
+    def wait() -> None:
+        shoppers.wait_for_doors()
+        waited.set()
+
+    Thread(target=wait, daemon=True).start()
+    assert not waited.wait(1)
+    server.server_bind()
+    server.server_activate()
+    Thread(target=server.handle_request, daemon=True).start()
+    assert waited.wait(10), "501 is an answer, too"
+    server.server_close()
 
 
 def test_shoppers_know_nothing_of_the_engine() -> None:

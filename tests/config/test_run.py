@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
+import socket
 import sys
 import time
 from datetime import datetime
@@ -13,6 +15,7 @@ from django_celery_beat.models import IntervalSchedule, PeriodicTask
 
 from common import clock
 from common.models import Heartbeat, Tick
+from config import run
 from tests.harness import Cluster, Process, wait_until
 
 
@@ -94,3 +97,32 @@ def test_a_taken_port_is_told_at_once(cluster: Cluster) -> None:
     done = cluster.manage("run", "--port", str(cluster.web_port), check=False)
     assert done.returncode == 1
     assert f"port {cluster.web_port} is taken" in done.stderr
+    assert f'make run ARGS="--port {cluster.web_port + 10}' in done.stderr
+
+
+def test_all_taken_ports_are_told_together_with_what_would_go() -> None:
+    def listen(port: int) -> socket.socket:
+        held = socket.socket()
+        held.bind(("127.0.0.1", port))
+        held.listen()
+        return held
+
+    with listen(0) as one, listen(0) as two:
+        wanted = {"--port": one.getsockname()[1], "--smtp-port": two.getsockname()[1]}
+        said = run.ports_taken("127.0.0.1", wanted, command="make demo", also=["--shoppers"])
+        assert said.startswith("ports {--port} and {--smtp-port} are taken".format(**wanted))
+        found = re.search(r'make demo ARGS="--port (\d+) --smtp-port (\d+) --shoppers"$', said)
+        assert found
+        assert all(run.port_is_free("127.0.0.1", int(port)) for port in found.groups())
+        free = one.getsockname()[1]
+        one.close()
+        wanted = {"--port": free, "--smtp-port": two.getsockname()[1]}
+        assert f"--port {free} " in run.ports_taken("127.0.0.1", wanted, command="make demo")
+    assert run.ports_taken("127.0.0.1", wanted, command="make demo") == ""
+
+
+def test_the_web_server_has_no_more_threads_than_the_cores_bear(monkeypatch: pytest.MonkeyPatch) -> None:
+    for cores, threads in ((1, 3), (2, 5), (4, 8), (64, 8)):
+        monkeypatch.setattr(os, "cpu_count", lambda cores=cores: cores)
+        command = list(run.parts(host="127.0.0.1", port=8000)[0].command)
+        assert command[command.index("--blocking-threads") + 1] == str(threads)

@@ -36,9 +36,9 @@ class Command(BaseCommand):
 
         if is_public():
             raise CommandError("the demo has a known password and shows all mail: it runs at a local PUBLIC_URL only")
-        for port in (options["port"], options["smtp_port"]):
-            if not options["no_run"] and not run.port_is_free("127.0.0.1", port):
-                raise CommandError(f"port {port} is taken; choose another (--port, --smtp-port)")
+        taken = "" if options["no_run"] else _taken(options)
+        if taken:
+            raise CommandError(taken)
         self.stdout.write("Setting up the demo; the first time this takes a few minutes.")
         call_command("migrate", verbosity=0)
         try:
@@ -68,6 +68,12 @@ class Command(BaseCommand):
         self.stdout.write("Simulated shoppers are opening, clicking and ordering.\n" if options["shoppers"] else "")
         self.stdout.flush()
         run.Supervisor(parts, say=self.stderr.write).run()
+
+
+def _taken(options: dict[str, Any]) -> str:
+    ports = {"--port": options["port"], "--smtp-port": options["smtp_port"]}
+    also = [f"--{name}" for name in ("shoppers", "fast") if options[name]]
+    return run.ports_taken("127.0.0.1", ports, command="make demo", also=also)
 
 
 WELCOME = """

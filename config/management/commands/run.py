@@ -20,13 +20,14 @@ class Command(BaseCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--host", default="127.0.0.1")
         parser.add_argument("--port", type=int, default=8000)
-        parser.add_argument("--threads", type=int, default=8, help="threads of the web server")
+        parser.add_argument("--threads", type=int, help="threads of the web server (8; fewer on few cores)")
         parser.add_argument("--concurrency", type=int, default=2, help="processes of the worker")
         parser.add_argument("--no-migrate", action="store_true", help="leave the schema as it is")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        if not run.port_is_free(options["host"], options["port"]):
-            raise CommandError(f"port {options['port']} is taken; choose another with --port")
+        taken = run.ports_taken(options["host"], {"--port": options["port"]}, command="make run")
+        if taken:
+            raise CommandError(taken)
         if not options["no_migrate"]:
             call_command("migrate", verbosity=0)
         prepare()
