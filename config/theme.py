@@ -103,6 +103,8 @@ NAVIGATION = [
             _list("segments.order", _("Orders"), "shopping_bag"),
             _list("segments.importjob", _("Imports"), "upload_file"),
             _list("segments.rejectedrow", _("Rejected rows"), "report"),
+            _list("segments.eventproperty", _("Event properties"), "schema"),
+            _list("segments.merge", _("Merges"), "merge"),
         ],
         closed=True,
     ),

@@ -18,7 +18,11 @@ TRIES = 3
 
 
 class NobodyFound(LookupError):
-    """No profile answers to what was typed, or several do; the message says which."""
+    """No profile answers to what was typed, or `several` do, named by their public ids."""
+
+    def __init__(self, message: str, several: str = "") -> None:
+        super().__init__(message)
+        self.several = several
 
 
 def find_person(text: str) -> Profile:
@@ -33,7 +37,7 @@ def find_person(text: str) -> Profile:
     if not found:
         raise NobodyFound(f"nobody is known as '{said[:100]}'")
     several = ", ".join(sorted(str(one.public_id) for one in found))
-    raise NobodyFound(f"several people are known as '{said[:100]}': {several}")
+    raise NobodyFound(f"several people are known as '{said[:100]}': {several}", several)
 
 
 def _by_id(text: str) -> list[Profile]:

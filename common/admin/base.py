@@ -68,7 +68,7 @@ class Page(ModelAdmin):
     list_fullwidth = True
     compressed_fields = True
     warn_unsaved_form = True
-    actions = None
+    actions: Any = None
     formfield_overrides = {JSONField: {"form_class": JsonField}, TextField: {"widget": SmallTextarea}}
 
     def get_urls(self) -> list[URLPattern]:

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from datetime import timedelta
 from typing import Any
 
-from django.contrib import admin
-from django.http import HttpRequest
+from django import forms
+from django.contrib import admin, messages
+from django.db.models import QuerySet
+from django.http import Http404, HttpRequest, HttpResponse
+from django.urls import reverse
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from unfold.contrib.filters.admin import (
     BooleanRadioFilter,
@@ -15,10 +21,22 @@ from unfold.contrib.filters.admin import (
     RangeDateFilter,
     RelatedDropdownFilter,
 )
+from unfold.widgets import UnfoldAdminIntegerFieldWidget
 
-from common.admin import LargePage, NoDelete, Page, ReadOnly, show
+from common import audit, clock
+from common.admin import LargePage, NoDelete, Page, ReadOnly, route, show
 from common.money import format_money
-from segments.models import Event, ImportJob, Order, RejectedRow, Source, Trait
+from segments.keys import keys_of, revoke, rotate
+from segments.models import Event, EventProperty, ImportJob, Order, RejectedRow, Source, Trait
+from segments.replay import replay
+
+
+class RotateForm(forms.Form):
+    """How long the keys that are in use go on beside the new one."""
+
+    hours = forms.IntegerField(
+        label=_("the old keys go on for hours"), min_value=0, max_value=24 * 90, widget=UnfoldAdminIntegerFieldWidget()
+    )
 
 
 @admin.register(Source)
@@ -32,6 +50,44 @@ class SourceAdmin(NoDelete, Page):
     fields = ["key", "name", "name_zh", "kind", "lenient", "browser", "last_seen_at"]
     readonly_fields = ["last_seen_at"]
     prepopulated_fields = {"key": ["name"]}
+    change_form_outer_before_template = "admin/segments/source/keys.html"
+
+    def change_view(self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None) -> Any:
+        """The form below the source's keys, for those who may see keys."""
+        source = self.get_object(request, object_id)
+        shown = source is not None and request.user.has_perm("common.view_apikey")
+        keys = [(key, key.is_usable(clock.now())) for key in keys_of(source)[:50]] if source and shown else []
+        extra = {**(extra_context or {}), "keys": keys, "keys_shown": shown}
+        return super().change_view(request, object_id, form_url, extra)
+
+    @route("<int:pk>/rotate/", "common.add_apikey", methods=("GET", "POST"))
+    def rotate(self, request: HttpRequest, pk: int) -> HttpResponse:
+        """A further key; the old ones go on for as long as the form says."""
+        source, form = self.find(request, pk), RotateForm(request.POST or None, initial={"hours": 24})
+        if source.kind == Source.Kind.ENGINE:
+            raise Http404
+        if request.method == "POST" and form.is_valid():
+            overlap = timedelta(hours=form.cleaned_data["hours"])
+            key, secret = rotate(source, overlap=overlap, now=clock.now(), actor=request.user)
+            page = self.page(
+                request,
+                "admin/segments/source/issued.html",
+                gettext("Key issued"),
+                key=key,
+                secret=secret,
+                source=source,
+            )
+            page["Cache-Control"] = "no-store"
+            return page
+        return self.page(request, "admin/segments/source/rotate.html", gettext("Issue a key"), form=form, source=source)
+
+    @route("<int:pk>/revoke/", "common.change_apikey")
+    def revoke(self, request: HttpRequest, pk: int) -> HttpResponse:
+        """Refuse one of its keys at once."""
+        source, said = self.find(request, pk), request.POST.get("key", "")
+        done = said.isdecimal() and revoke(source, int(said[:18]), now=clock.now(), actor=request.user)
+        to = reverse("admin:segments_source_change", args=[pk])
+        return self.back(request, to, gettext("The key is revoked.") if done else "")
 
     @admin.display(description=_("name"), ordering="name")
     def title(self, source: Source) -> str:
@@ -158,17 +214,60 @@ class RejectedRowAdmin(ReadOnly, LargePage):
     """Rows that could not be taken in, with what was wrong."""
 
     hint = _("Nothing was refused: every row that came in was taken in.")
-    list_display = ["received_at", "source", "code", "path", "short_reason", "line", "job"]
+    list_display = ["received_at", "source", "code", "path", "short_reason", "line", "job", "outcome"]
     list_filter = [
         ("code", FieldTextFilter),
         ("source", RelatedDropdownFilter),
         ("received_at", RangeDateFilter),
+        ("replayed_as", FieldTextFilter),
         "job",
     ]
     list_select_related = ["source", "job"]
     search_fields = ["code", "path"]
     ordering = ["-id"]
-    fields = ["received_at", "source", "job", "line", "code", "path", "reason", "the_payload"]
+    fields = [
+        "received_at", "source", "job", "line", "code", "path", "reason", "the_payload", "replayed_at", "outcome",
+    ]  # fmt: skip
+    actions: Any = ["replay_many"]
+    change_form_outer_before_template = "admin/segments/rejectedrow/verbs.html"
+
+    def has_replay_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("segments.replay_rejectedrow")
+
+    @admin.action(description=_("Replay as history"), permissions=["replay"])
+    def replay_many(self, request: HttpRequest, rows: QuerySet[RejectedRow]) -> None:
+        """Take the chosen rows in again; they start nothing."""
+        self._replay(request, rows.values_list("pk", flat=True), historical=True)
+
+    @route("<int:pk>/replay/", "segments.replay_rejectedrow")
+    def replay(self, request: HttpRequest, pk: int) -> HttpResponse:
+        """Take one row in again; it may start journeys if the person says so."""
+        row = self.find(request, pk)
+        self._replay(request, [row.pk], historical=request.POST.get("live") != "yes")
+        return self.back(request, reverse("admin:segments_rejectedrow_change", args=[pk]))
+
+    def _replay(self, request: HttpRequest, ids: Iterable[int], *, historical: bool) -> None:
+        now = clock.now()
+        found = replay(ids, now=now, historical=historical)
+        audit.record("rejected.replay", "rejected rows", now=now, actor=request.user, detail=found)
+        words = {
+            "stored": gettext("stored"),
+            "known": gettext("already known"),
+            "rejected": gettext("rejected"),
+            "gone": gettext("replayed before"),
+        }
+        said = ", ".join(f"{words[name]}: {count}" for name, count in sorted(found.items()))
+        level = messages.WARNING if found.get("rejected") else messages.SUCCESS
+        messages.add_message(request, level, gettext("Replayed. %(said)s") % {"said": said})
+
+    @admin.display(description=_("result of the replay"), ordering="replayed_as")
+    def outcome(self, row: RejectedRow) -> SafeString | str:
+        pills = {
+            "stored": ("done", _("stored")),
+            "known": ("done", _("already known")),
+            "rejected": ("failed", _("rejected")),
+        }
+        return show.pill(*pills[row.replayed_as]) if row.replayed_as in pills else "–"
 
     @admin.display(description=_("reason"))
     def short_reason(self, row: RejectedRow) -> str:
@@ -177,6 +276,24 @@ class RejectedRowAdmin(ReadOnly, LargePage):
     @admin.display(description=_("row"))
     def the_payload(self, row: RejectedRow) -> SafeString:
         return show.block(row.payload)
+
+
+@admin.register(EventProperty)
+class EventPropertyAdmin(ReadOnly, LargePage):
+    """Which properties each event has, in which types: several types for one mean that senders disagree."""
+
+    hint = _(
+        "Nothing learnt yet. Properties appear as events come in; manage.py learn_events reads those already there."
+    )
+    list_display = ["event", "shown_key", "type", "first_seen_at", "last_seen_at"]
+    list_filter = [("event", FieldTextFilter), ("type", FieldTextFilter), ("last_seen_at", RangeDateFilter)]
+    search_fields = ["event", "key"]
+    ordering = ["event", "key", "type"]
+    fields = ["event", "shown_key", "type", "first_seen_at", "last_seen_at"]
+
+    @admin.display(description=_("property"), ordering="key")
+    def shown_key(self, row: EventProperty) -> SafeString | str:
+        return show.code(row.key) if row.key else "–"
 
 
 @admin.register(Trait)

@@ -19,8 +19,9 @@ from django.utils.translation import gettext_lazy as _
 from unfold.contrib.filters.admin import ChoicesDropdownFilter, FieldTextFilter, RangeDateFilter
 
 from common import clock
-from common.admin import LargePage, ReadOnly, route, show
+from common.admin import ReadOnly, route, show
 from segments import overview
+from segments.admin.privacy import PersonVerbs
 from segments.models import Profile
 from segments.stage_reasons import in_words
 from segments.timeline import Moment, strands, timeline
@@ -40,7 +41,7 @@ PANELS: list[Panel] = []
 
 
 @admin.register(Profile)
-class ProfileAdmin(ReadOnly, LargePage):
+class ProfileAdmin(ReadOnly, PersonVerbs):
     """People. They are known through sources and imports; nobody is typed in by hand."""
 
     hint = _("Nobody is known yet. Connect a source or import a file of people, and they appear here.")

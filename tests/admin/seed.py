@@ -22,9 +22,11 @@ from messaging.outbox.pauses import pause
 from messaging.permission import address_for, give_consent, withdraw
 from segments.growth.ledger import earn
 from segments.lists import add_people
+from segments.merge import merge
 from segments.models import (
     Coupon,
     CouponPool,
+    EventProperty,
     Identity,
     ImportJob,
     Membership,
@@ -298,6 +300,9 @@ def _operations(folks: list[Profile], now: datetime, users: dict[str, User], sou
         source=source, job=job, received_at=now, line=17, code="bad_time", path="timestamp",
         reason="'31/31/2025' is not a time", payload=json.dumps({"order_id": "x"}),
     )  # fmt: skip
+    gone = make_profile(anonymous_id="anon-merged", now=now)
+    merge(gone, folks[0], now=now, actor="root", reason="the same person")
+    EventProperty.objects.create(event="Signed Up", key="plan", type="string", first_seen_at=now, last_seen_at=now)
     ApiKey.issue("Web shop", ["ingest"], now=now, subject="source:web")
     pause("channel", "sms", reason="provider maintenance", by="sender", now=now)
     audit.record("pause.start", "pause:channel:sms", now=now, actor=users["sender"], reason="provider maintenance")
