@@ -48,6 +48,7 @@ NAVIGATION = [
         [
             _list("segments.profile", _("People"), "person"),
             _list("segments.segment", _("Segments"), "group_work"),
+            _page("admin:segments_segment_rfm", _("RFM and stages"), "grid_view", "segments.view_scores"),
             _list("segments.staticlist", _("Lists"), "list_alt"),
             _list("segments.trait", _("Traits"), "sell"),
         ],

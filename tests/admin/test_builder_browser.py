@@ -171,3 +171,32 @@ def test_among_many_people_an_estimate_comes_first(
     page.goto(f"/admin/segments/segment/{made.pk}/change/")
     expect(page.locator("[data-count][data-exact=yes]")).to_have_text("12")
     assert page.locator("#rule-people tbody tr").count() == 10
+
+
+def test_a_cell_of_the_grid_becomes_a_segment(page: Page, language: str, shop: datetime) -> None:  # noqa: F811
+    page.goto("/admin/segments/segment/scores/rfm/")
+    expect(page.locator("[data-square]")).to_have_count(25)
+    keep(page, "rfm", language)
+    square = page.locator("[data-square='54']")
+    many = int(square.locator("b").inner_text())
+    square.click()
+    expect(page.locator("[data-people] tbody tr")).to_have_count(many)
+    page.click("[data-make]")
+    expect(page.locator("[data-sentence]")).to_have_text("RFM 得分 R ≥ 5，R ≤ 5，F ≥ 4，F ≤ 4")
+    expect(page.locator("[data-count]")).to_have_text(str(many))
+    page.goto("/admin/segments/segment/scores/rfm/")
+    line = page.locator("[data-cell=champions]")
+    many = int(line.locator(".p-num").inner_text())
+    line.locator("[data-make]").click()
+    expect(page.locator("#id_name")).to_have_value("RFM: 冠军客户")
+    expect(page.locator("[data-count]")).to_have_text(str(many))
+    page.click("button[name=_save]")
+    expect(page.locator("#result_list")).to_contain_text("RFM: 冠军客户")
+    made = Segment.objects.get(key="cell-champions")
+    assert made.rule == {"op": "rfm_cell", "params": {"cells": ["champions"]}}
+    refresh_segment(made, shop + timedelta(seconds=1))
+    made.refresh_from_db()
+    assert made.size == many > 0
+    page.goto("/admin/segments/segment/scores/stages/")
+    expect(page.locator("[data-flow-table] tbody tr")).to_have_count(7)
+    keep(page, "stages", language)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
-from typing import Any
+from typing import Any, get_args
+
+from django.db.models.enums import Choices
 
 from segments.rules.operators import operators
 
@@ -27,6 +29,7 @@ class Input:
     default: Any = None
     options: tuple[str, ...] = ()
     of: str = ""
+    labels: Mapping[str, Any] = field(default_factory=dict)
     suggests: str = ""
     tests: Mapping[str, Input] = field(default_factory=dict)
 
@@ -38,11 +41,20 @@ class Input:
 @cache
 def inputs_of(op: str) -> Mapping[str, Input]:
     """The inputs of an operator, in the order of its parameters."""
-    schema = operators.get(op).Params.model_json_schema()
+    model = operators.get(op).Params
+    schema = model.model_json_schema()
     needed, defs = set(schema.get("required", ())), schema.get("$defs", {})
-    return {
+    found = {
         name: _input(name, spec, defs, needed=name in needed) for name, spec in schema.get("properties", {}).items()
     }
+    return {name: replace(one, labels=_labels(model.model_fields[name].annotation)) for name, one in found.items()}
+
+
+def _labels(annotation: Any) -> dict[str, Any]:
+    """What the values are called, where the type itself knows (Django's choices)."""
+    if isinstance(annotation, type) and issubclass(annotation, Choices):
+        return {str(value): label for value, label in annotation.choices}
+    return {value: label for inner in get_args(annotation) for value, label in _labels(inner).items()}
 
 
 def _input(name: str, spec: Mapping[str, Any], defs: Mapping[str, Any], *, needed: bool = False) -> Input:

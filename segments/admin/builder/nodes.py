@@ -240,13 +240,13 @@ def _cells(stem: str, own: str, one: Input, value: Any, offers: str) -> tuple[Ce
     if one.kind == "choices":
         given = [str(item) for item in value] if isinstance(value, list) else []
         names = [*one.options, *(item for item in given if item not in one.options)]
-        return (Cell(stem, own, "choices", options=tuple((name, word(name), name in given) for name in names)),)
+        return (Cell(stem, own, "choices", options=tuple((name, _called(one, name), name in given) for name in names)),)
     if one.kind in ("choice", "yesno"):
         now, names = shown(value), list(one.options) if one.kind == "choice" else ["true", "false"]
         if now and now not in names:
             names.append(now)
         blank = [] if one.default is not None and one.kind == "choice" else [("", "–", not now)]
-        options = (*blank, *((name, word(name), name == now) for name in names))
+        options = (*blank, *((name, _called(one, name), name == now) for name in names))
         return (Cell(stem, own, "choice", now, options),)
     return (_cell(stem, own, one.kind, value, offers),)
 
@@ -258,6 +258,10 @@ def _cell(stem: str, own: str, kind: str, value: Any, offers: str) -> Cell:
         kind = "text"  # a box for dates would swallow what was typed
     as_text = isinstance(value, str) if kind == "scalar" and looks_like_no_text(value) else None
     return Cell(stem, own, kind, shown(value), offers=offers, as_text=as_text)
+
+
+def _called(one: Input, value: str) -> str:
+    return str(one.labels.get(value) or word(value))
 
 
 def _is_scalar(cell: Cell) -> bool:

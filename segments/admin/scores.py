@@ -1,0 +1,211 @@
+"""Boards of scores: RFM as a heat map, the flow between stages, bands of health; from each to people and segments."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime, timedelta
+from typing import Any
+from urllib.parse import urlencode
+
+from django.http import HttpRequest, HttpResponse
+from django.urls import reverse
+from django.utils.translation import gettext
+
+from common import clock
+from common.admin import route, show
+from segments import boards, health_reads, overview
+from segments.admin.builder.words import word
+from segments.models.known import STAGES, Band, Stage
+from segments.patience import TooSlow, patient
+from segments.rfm import CELL_OF
+
+PERIODS = (7, 30, 90)
+LONG = 4.0  # seconds
+PAGE = 40
+AXES = {"r": "R", "f": "F", "m": "M"}
+
+
+class ScoreRoutes:
+    """Pages beside the list of segments; mixed into its admin."""
+
+    page: Any
+
+    @route("scores/rfm/", "segments.view_scores", methods=("GET",))
+    def rfm(self, request: HttpRequest) -> HttpResponse:
+        """The grid and the cells: how many, how much they spent, who came and went."""
+        now, days = clock.now(), _days(request)
+        cells, octants, grid = boards.by_cell(), boards.by_octant(), boards.by_grid()
+        moves = _moves(now, days)
+        net = boards.net_of(moves or [])
+        most = max((tally.people for tally in grid.values()), default=0)
+        answer: HttpResponse = self.page(
+            request,
+            "admin/segments/scores/rfm.html",
+            gettext("RFM"),
+            rows=[{"r": r, "cells": [_square(r, f, grid[r, f], most) for f in range(1, 6)]} for r in range(5, 0, -1)],
+            columns=range(1, 6),
+            cells=[_line("cell", key, tally, cells, net.get(key, (0, 0))) for key, tally in cells.items()],
+            octants=[_line("octant", key, one, octants) for key, one in octants.items()],
+            moves=None if moves is None else [_said(move) for move in moves[:12]],
+            scored=sum(tally.people for tally in grid.values()),
+            at_stake=show.money(sum(cells[key].spent for key in boards.SLIPPING)),
+            slipping=sum(cells[key].people for key in boards.SLIPPING),
+            **_period(days),
+        )
+        return answer
+
+    @route("scores/stages/", "segments.view_scores", methods=("GET",))
+    def stages(self, request: HttpRequest) -> HttpResponse:
+        """Who stands where in the life cycle, and from where to where people moved in a period."""
+        now, days = clock.now(), _days(request)
+        moved = boards.stage_moves(since=now - timedelta(days=days), until=now)
+        counts = overview.people_by_stage()
+        answer: HttpResponse = self.page(
+            request,
+            "admin/segments/scores/stages.html",
+            gettext("Stages"),
+            stages=[{"one": one, "url": _people(stage=one.stage), "make": _make(stage=one.stage)} for one in counts],
+            total=sum(one.people for one in counts),
+            flow=_matrix(moved, ["", *STAGES], {"": gettext("not scored"), **dict(Stage.choices)}, list(STAGES)),
+            heads=[str(Stage(stage).label) for stage in STAGES],
+            moved=sum(moved.values()),
+            **_period(days),
+        )
+        return answer
+
+    @route("scores/health/", "segments.view_scores", methods=("GET",))
+    def health(self, request: HttpRequest) -> HttpResponse:
+        """The bands of health and the moves between them in a period."""
+        now, days = clock.now(), _days(request)
+        moved = health_reads.band_flow(since=now - timedelta(days=days), until=now)
+        labels = {"": gettext("too little known"), **{band.value: str(band.label) for band in Band}}
+        bands = health_reads.people_by_band()
+        answer: HttpResponse = self.page(
+            request,
+            "admin/segments/scores/health.html",
+            gettext("Health"),
+            bands=[{"one": one, "label": labels[one.band], "make": _make_band(one.band)} for one in bands],
+            total=sum(one.people for one in bands),
+            flow=_matrix(moved, list(labels), labels, list(labels)),
+            heads=[str(label) for label in labels.values()],
+            moved=sum(moved.values()),
+            **_period(days),
+        )
+        return answer
+
+    @route("scores/people/", "segments.view_profile", methods=("GET",))
+    def scored(self, request: HttpRequest) -> HttpResponse:
+        """The people behind a number of a board, page by page."""
+        where = boards.read_filters(request.GET.dict())
+        after = request.GET.get("after", "")
+        start = int(after) if after.isascii() and after.isdecimal() and len(after) < 18 else 0
+        rows = boards.scored_people(where, after=start, limit=PAGE + 1)
+        shown, more = rows[:PAGE], len(rows) > PAGE
+        answer: HttpResponse = self.page(
+            request,
+            "admin/segments/scores/people.html",
+            _named(where) or gettext("People"),
+            people=[
+                {
+                    "row": row,
+                    "stage": show.state_of(row, "stage"),
+                    "cell": word(row.cell),
+                    "spent": show.money(row.spent),
+                }
+                for row in shown
+            ],
+            next=f"?{urlencode({**where, 'after': shown[-1].pk})}" if more else "",
+            make=_make(**where) if where else "",
+        )
+        return answer
+
+
+def _moves(now: datetime, days: int) -> list[boards.Move] | None:
+    """The moves between cells, or None when the log is too long for a page."""
+    try:
+        with patient(LONG):
+            return boards.rfm_moves(since=now - timedelta(days=days), until=now)
+    except TooSlow:
+        return None
+
+
+def _days(request: HttpRequest) -> int:
+    text = request.GET.get("days", "")
+    return int(text) if text in map(str, PERIODS) else 30
+
+
+def _period(days: int) -> dict[str, Any]:
+    return {"days": days, "periods": PERIODS}
+
+
+def _square(r: int, f: int, tally: boards.Tally, most: int) -> dict[str, Any]:
+    """One square of the grid; its colour is its share of the fullest."""
+    return {
+        "r": r, "f": f, "people": tally.people, "spent": show.money(tally.spent), "name": word(CELL_OF[f"{r}{f}"]),
+        "heat": round(50 * tally.people / most) if most else 0, "url": _people(r=r, f=f),
+    }  # fmt: skip
+
+
+def _line(
+    column: str, key: str, tally: boards.Tally, others: dict[str, boards.Tally], net: tuple[int, int] = (0, 0)
+) -> dict[str, Any]:
+    people, spent = (sum(getattr(one, name) for one in others.values()) for name in ("people", "spent"))
+    return {
+        "key": key, "name": word(key), "people": tally.people, "bar": show.bar(tally.people, people),
+        "spent": show.money(tally.spent), "share": f"{tally.spent / spent:.1%}" if spent > 0 else "–",
+        "mean": show.money(round(tally.spent / tally.people)) if tally.people else "–", "came": net[0], "went": net[1],
+        "url": _people(**{column: key}), "make": _make(**{column: key}),
+    }  # fmt: skip
+
+
+def _said(move: boards.Move) -> dict[str, Any]:
+    nowhere = gettext("nowhere")
+    return {"before": word(move.before) or nowhere, "after": word(move.after) or nowhere, "people": move.people}
+
+
+def _matrix(
+    moved: dict[tuple[str, str], int], befores: list[str], labels: dict[str, Any], afters: list[str]
+) -> list[dict[str, Any]]:
+    """Rows of from, columns of to; the colour is the share of the largest move."""
+    most = max(moved.values(), default=0)
+    return [
+        {
+            "label": str(labels[before]),
+            "cells": [
+                {
+                    "people": moved.get((before, after), 0),
+                    "heat": round(50 * moved.get((before, after), 0) / most) if most else 0,
+                    "same": before == after,
+                }
+                for after in afters
+            ],
+        }
+        for before in befores
+    ]
+
+
+def _people(**where: Any) -> str:
+    return f"{reverse('admin:segments_segment_scored')}?{urlencode(where)}"
+
+
+def _make(**where: Any) -> str:
+    """The address that begins a segment of the same people."""
+    return _begin(boards.rule_of(where), "-".join(f"{name}-{value}" for name, value in where.items()), _named(where))
+
+
+def _make_band(band: str) -> str:
+    rule = {"op": "health", "params": {"bands": [band or "unknown"]}}
+    return _begin(rule, f"health-{band or 'unknown'}", f"{gettext('Health')}: {word(band or 'unknown')}")
+
+
+def _begin(rule: dict[str, Any], key: str, name: str) -> str:
+    given = {"rule": json.dumps(rule), "key": key.replace("_", "-"), "name": name}
+    return f"{reverse('admin:segments_segment_add')}?{urlencode(given)}"
+
+
+def _named(where: dict[str, Any]) -> str:
+    """What a set of filters is called: "RFM: Champions", "R 5 · F 4"."""
+    words = [f"RFM: {word(where[name])}" for name in ("cell", "octant") if name in where]
+    words += [f"{AXES[axis]} {where[axis]}" for axis in AXES if axis in where]
+    words += [str(Stage(where["stage"]).label)] if "stage" in where else []
+    return " · ".join(words)
