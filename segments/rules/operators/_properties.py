@@ -77,8 +77,9 @@ def where(rows: QuerySet[Any, Any], tests: Mapping[str, Any]) -> QuerySet[Any, A
 
 
 def say_where(tests: Mapping[str, Any], language: str) -> str:
-    """ ", kind = x, price at least 10"; empty without tests."""
-    return "".join(f", {name} {_said(wanted, language)}" for name, wanted in tests.items())
+    """ " (kind = x, price at least 10)"; empty without tests."""
+    said = [f"{name} {_said(wanted, language)}" for name, wanted in tests.items()]
+    return say(f" ({', '.join(said)})", f"（{'，'.join(said)}）", language) if said else ""
 
 
 def _passes(name: str, wanted: Any) -> Q:
@@ -133,7 +134,7 @@ def _said(wanted: Any, language: str) -> str:
         return say("is one of {}", "属于 {}", language).format(_listed(wanted))
     if not isinstance(wanted, PropertyTest):
         return f"= {wanted}"
-    return say(" and ", "且", language).join(_part(name, value, language) for name, value in wanted.given.items())
+    return say(" and ", " 且", language).join(_part(name, value, language) for name, value in wanted.given.items())
 
 
 def _part(name: str, value: Any, language: str) -> str:

@@ -9,7 +9,6 @@ from pydantic import Field
 
 from common.params import Params
 from common.semijoin import has, has_grouped
-from common.text import say
 from segments.facts.names import RESERVED
 from segments.models import EventStats
 from segments.rules.operators import At, Edge, Operator, Reads, operators
@@ -71,8 +70,7 @@ class EventCount(Operator[EventCountParams]):
         return has_grouped(rows, at.among, test=test, times=Count("*"))
 
     def say(self, params: EventCountParams, language: str) -> str:
-        where = say_where(params.where, language).removeprefix(", ")
-        what = f"“{params.event}”" + (say(f" ({where})", f"（{where}）", language) if where else "")
+        what = f"“{params.event}”{say_where(params.where, language)}"
         times = say_times(params.op, params.count, language)
         return SAID.say(params.op, params.count, params.days, times, language, what=what)
 

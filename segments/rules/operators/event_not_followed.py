@@ -60,13 +60,13 @@ class EventNotFollowed(Operator[EventNotFollowedParams]):
     def say(self, params: EventNotFollowedParams, language: str) -> str:
         one = f"“{params.event}”{say_where(params.event_where, language)}"
         two = f"“{params.then}”{say_where(params.then_where, language)}"
-        window, near = say_window(params.days, language), say("since", "至今", language)
+        window = "" if params.days is None else say_window(params.days, language)
+        near = say("since", "至今", language)
         if params.within_days is not None:
             days = say_days(params.within_days, language)
             near = say(f"within {days}", f" {days}内", language)
-        return say(
-            f"did {one} {window} and did not do {two} {near}", f"{window}做过{one}，之后{near}未做{two}", language
-        )
+        english = " ".join(filter(None, [f"did {one}", window, f"and did not do {two} {near}"]))
+        return say(english, f"{window}做过{one}，之后{near}未做{two}", language)
 
     def blank(self, params: EventNotFollowedParams) -> bool | None:
         return False

@@ -49,11 +49,13 @@ class EventSequence(Operator[EventSequenceParams]):
     def say(self, params: EventSequenceParams, language: str) -> str:
         one = f"“{params.first}”{say_where(params.first_where, language)}"
         two = f"“{params.then}”{say_where(params.then_where, language)}"
-        window, near = say_window(params.days, language), ""
+        window = "" if params.days is None else say_window(params.days, language)
+        near = ""
         if params.within_days is not None:
             days = say_days(params.within_days, language)
             near = say(f" at most {days} later", f"的 {days}内", language)
-        return say(f"did {one} and then {two}{near} {window}", f"{window}在{one}之后{near}做了{two}", language)
+        english = " ".join(filter(None, [f"did {one} and then {two}{near}", window]))
+        return say(english, f"{window}在{one}之后{near}做了{two}", language)
 
     def blank(self, params: EventSequenceParams) -> bool | None:
         return False

@@ -13,7 +13,7 @@ from common.params import Params
 from common.periods import local_date, start_of_day
 from common.semijoin import has, has_grouped
 from common.text import say
-from segments.facts.names import LEVEL_REACHED, POINTS_CHANGED
+from segments.facts.names import LEVEL_LOST, LEVEL_REACHED, POINTS_CHANGED
 from segments.models import PointDraw, PointEntry
 from segments.models import Wallet as Wallets
 from segments.rules.operators import At, Drift, Operator, Reads, operators
@@ -72,4 +72,4 @@ class Wallet(Operator[WalletParams]):
         return zero_passes(params.op, params.points)
 
     def reads(self, params: WalletParams) -> Reads:
-        return Reads(facts=frozenset({POINTS_CHANGED, LEVEL_REACHED}), drift=Drift.DAILY)
+        return Reads(facts=frozenset({POINTS_CHANGED, LEVEL_REACHED, LEVEL_LOST}), drift=Drift.DAILY)

@@ -67,7 +67,7 @@ def test_they_are_said_in_both_languages() -> None:
     assert said("event_count", event="Viewed", count=2, where=where) == (
         "did “Viewed” (kind is one of x / y, price at least 10 and less than 20, n is not known, m ends with a)"
         " at least 2 times in all",
-        "累计做过“Viewed”（kind 属于 x / y, price 至少 10且小于 20, n 未知, m 以 a 结尾）至少 2 次",
+        "累计做过“Viewed”（kind 属于 x / y，price 至少 10 且小于 20，n 未知，m 以 a 结尾）至少 2 次",
     )
     assert said("event_first_last", event="Viewed", which="first", op="within", days=7) == (
         "first did “Viewed” within 7 days",
@@ -86,8 +86,8 @@ def test_they_are_said_in_both_languages() -> None:
         "最近 30 天内在“Viewed”之后的 1 天内做了“Added”",
     )
     assert said("event_not_followed", event="Added", then="Order Completed", within_days=1) == (
-        "did “Added” ever and did not do “Order Completed” within 1 day",
-        "有史以来做过“Added”，之后 1 天内未做“Order Completed”",
+        "did “Added” and did not do “Order Completed” within 1 day",
+        "做过“Added”，之后 1 天内未做“Order Completed”",
     )
 
 

@@ -50,7 +50,7 @@ def test_a_number_of_orders(params: dict[str, Any], english: str, chinese: str) 
         (count("exactly", 0, where={"kind": "{x}"}), "never did “Viewed” (kind = {x})", "从未做过“Viewed”（kind = {x}）"),
         (count("at_least", 2, 30, where={"kind": ["a", "b"], "n": 1}),
          "did “Viewed” (kind is one of a / b, n = 1) at least 2 times in the last 30 days",
-         "最近 30 天内做过“Viewed”（kind 属于 a / b, n = 1）至少 2 次"),
+         "最近 30 天内做过“Viewed”（kind 属于 a / b，n = 1）至少 2 次"),
     ],
 )  # fmt: skip
 def test_a_number_of_events(params: dict[str, Any], english: str, chinese: str) -> None:
