@@ -101,6 +101,20 @@ def test_many_people_come_in_batches(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert take(target, tmp_path, "user_id\nu0\n", "replace")[0] == Uploaded(1, 0, 34, 1, 0)
 
 
+def test_jsonl_and_chinese_files_are_read_as_imports_read_them(tmp_path: Path) -> None:
+    target, mei, bo = make_list(), make_profile(user_id="42"), make_profile(user_id="小明")
+    refused: list[Refusal] = []
+    lines = tmp_path / "people.jsonl"
+    lines.write_text('{"user_id": 42}\n{"user_id": null, "email": ""}\n[1]\n', encoding="utf-8")
+    done = upload(target, lines, action="add", now=NOW, refuse=refused.append)
+    assert (done, on(target)) == (Uploaded(3, 1, 0, 0, 2), {mei.pk})
+    assert [(one.line, one.code) for one in refused] == [(2, "no_name"), (3, "not_an_object")]
+    chinese = tmp_path / "people.csv"
+    chinese.write_bytes("备注,user_id\n老客户,小明\n".encode("gb18030"))
+    assert upload(target, chinese, action="add", now=NOW, refuse=refused.append) == Uploaded(1, 1, 0, 0, 0)
+    assert on(target) == {mei.pk, bo.pk}
+
+
 def test_a_file_without_names_is_refused(tmp_path: Path) -> None:
     with pytest.raises(Invalid, match="needs a column named one of: user_id, email"):
         take(make_list(), tmp_path, "name\nmei\n")
