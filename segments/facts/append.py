@@ -17,7 +17,7 @@ from segments.facts.names import ENGINE_SOURCE
 from segments.facts.position import ensure_cluster
 from segments.models import Source
 
-BATCH, ON_POSTGRES = 500, 2000  # rows a statement; SQLite counts its parameters
+BATCH = 500
 COLUMNS = (
     ("source_id", "bigint"), ("key", "text"), ("profile_id", "bigint"), ("shard", "smallint"), ("kind", "text"),
     ("name", "text"), ("occurred_at", "timestamptz"), ("received_at", "timestamptz"), ("value", "bigint"),
@@ -37,17 +37,15 @@ def append_facts(facts: Sequence[NewFact], *, now: datetime) -> list[int]:
     """
     if not facts:
         return []
-    size = BATCH
     if is_postgres():
         ensure_cluster()
-        size = ON_POSTGRES
     first: dict[tuple[int, str], int] = {}
     for index, fact in enumerate(facts):
         first.setdefault((fact.source, fact.key), index)
     wanted = list(first.values())  # in the order of the facts
     fresh: list[int] = []
-    for start in range(0, len(wanted), size):
-        part = wanted[start : start + size]
+    for start in range(0, len(wanted), BATCH):
+        part = wanted[start : start + BATCH]
         found = _insert([_row(facts[index], now) for index in part])
         if len(found) < len(part):
             new = set(found)

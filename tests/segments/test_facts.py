@@ -229,3 +229,46 @@ def test_after_a_restore_into_another_cluster_new_facts_still_follow_the_old() -
     with transaction.atomic():
         ensure_cluster()
     assert Instance.objects.get().tx_offset == before
+
+
+def test_lifetime_rows_of_one_statement_add_up_whoever_and_whatever_they_are_of() -> None:
+    """Two people, two names, money and none, twice over: both databases count alike, in one batch or in several."""
+    mei, bo = someone(), someone()
+    day = timedelta(days=1)
+    facts = [
+        a_fact(mei, "1", at=NOW, value=5),
+        a_fact(mei, "2", at=NOW - 2 * day),
+        a_fact(mei, "3", name="Bought", at=NOW - day, value=-7),
+        a_fact(bo, "4", at=NOW - 3 * day),
+        a_fact(mei, "1", at=NOW - 9 * day, value=100),
+    ]
+    assert append(*facts) == [0, 1, 2, 3]
+    assert append(*facts, a_fact(bo, "5", at=NOW, value=1), a_fact(mei, "6", name="Bought")) == [5, 6]
+    rows = EventStats.objects.order_by("profile", "name").values_list(
+        "profile", "name", "first_at", "last_at", "count", "amount"
+    )
+    assert list(rows) == [
+        (mei.pk, "Bought", NOW - day, NOW, 2, -7),
+        (mei.pk, "Viewed", NOW - 2 * day, NOW, 2, 5),
+        (bo.pk, "Viewed", NOW - 3 * day, NOW, 2, 1),
+    ]
+    many = [a_fact((mei, bo)[i % 2], f"m{i}", name="Many", value=i) for i in range(1_203)]
+    assert append(*many) == list(range(1_203))
+    assert list(EventStats.objects.filter(name="Many").order_by("profile").values_list("count", "amount")) == [
+        (602, sum(range(0, 1_203, 2))),
+        (601, sum(range(1, 1_203, 2))),
+    ]
+
+
+def test_texts_of_every_kind_arrive_as_they_were_said() -> None:
+    """Facts travel as joined text: nothing that separates or escapes there may be taken for it."""
+    mei = someone()
+    said = ['a"b', "\\", '\\"', "{1,2}", "NULL", "", " x ", "中文,é", "it's %s", '","', "a\nb\tc", "\\N"]
+    append(
+        *[
+            NewFact(mei.pk, 3, f"n{text}", NOW, f"k{text}", a_source().pk, properties={text: [text, None, 1.5, True]})
+            for text in said
+        ]
+    )
+    found = Event.objects.order_by("id").values_list("key", "name", "properties")
+    assert list(found) == [(f"k{text}", f"n{text}", {text: [text, None, 1.5, True]}) for text in said]
