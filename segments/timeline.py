@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, ClassVar
@@ -22,7 +22,8 @@ from common.money import format_money
 from common.registry import Registry
 from segments.facts import names
 from segments.models import Award, Event, Grant, PointEntry, StageChange
-from segments.models.known import Stage
+from segments.models.known import Band, Stage
+from segments.rfm_words import cell_name
 from segments.stage_reasons import in_words
 
 # Told by rows of their own, which know the reason.
@@ -35,7 +36,9 @@ TITLES: Mapping[str, Any] = {
     names.SEGMENT_LEFT: gettext_lazy("Left the segment %(segment)s"),
     names.LIST_ADDED: gettext_lazy("Put on the list %(list)s"),
     names.LIST_REMOVED: gettext_lazy("Taken off the list %(list)s"),
-    names.RFM_CHANGED: gettext_lazy("RFM cell: %(before)s → %(after)s"),
+    names.RFM_CHANGED: gettext_lazy("RFM cell: %(moved)s"),
+    names.HEALTH_CHANGED: gettext_lazy("Health: %(moved)s"),
+    names.HEALTH_SCORED: gettext_lazy("Health: %(score)s points"),
     names.LEVEL_REACHED: gettext_lazy("Reached the level %(level)s"),
     names.LEVEL_LOST: gettext_lazy("Lost the level %(before)s"),
     names.MISSION_COMPLETED: gettext_lazy("Completed the mission %(mission)s"),
@@ -51,6 +54,9 @@ TITLES: Mapping[str, Any] = {
     names.PAGE: gettext_lazy("Viewed a page"),
     names.SCREEN: gettext_lazy("Viewed a screen"),
 }
+
+# Facts of the engine of which a property is told beside the title; the rest are keys and numbers for programs.
+BECAUSE = {names.MESSAGE_CLICKED: "url", names.MESSAGE_FAILED: "reason"}
 
 
 @dataclass(frozen=True)
@@ -120,7 +126,7 @@ class Facts(Strand):
             kind="engine" if engine else "fact",
             icon="settings_suggest" if engine else "bolt",
             title=f"{_title(row.name, row.properties)}{value}",
-            why=_said(row.properties),
+            why=_why(row.name, row.properties),
             state="" if row.live else "expired",
             state_text="" if row.live else _("history: triggers nothing"),
             to=("segments_event", row.pk),
@@ -169,7 +175,7 @@ class Stages(Strand):
                 row.at,
                 "stage",
                 "trending_up",
-                _stage(row.before) + " → " + _stage(row.after),
+                _moved(row.before, row.after, _stage),
                 in_words(row.reason),
                 row.after,
             )
@@ -178,14 +184,37 @@ class Stages(Strand):
 
 
 def _stage(value: str) -> str:
-    return str(Stage(value).label) if value in Stage.values else (value or "·")
+    return str(Stage(value).label) if value in Stage.values else value
+
+
+def band_name(value: str) -> str:
+    """A health band's name in the active language."""
+    return str(Band(value).label) if value in Band.values else value
+
+
+WORDS: Mapping[str, Callable[[str], str]] = {names.RFM_CHANGED: cell_name, names.HEALTH_CHANGED: band_name}
+
+
+def _moved(before: str, after: str, word: Callable[[str], str]) -> str:
+    """From where to where, in words; only where to when there was nothing before."""
+    there = word(after) or "–"
+    return f"{word(before)} → {there}" if before else there
 
 
 def _title(name: str, properties: Mapping[str, Any]) -> str:
     """A fact in words: the engine's own by their sentence, others by their name."""
     if name not in TITLES:
         return name
-    return str(TITLES[name]) % defaultdict(lambda: "–", {key: str(value) for key, value in properties.items()})
+    said = {key: str(value) for key, value in properties.items()}
+    if name in WORDS:
+        said["moved"] = _moved(said.get("before", ""), said.get("after", ""), WORDS[name])
+    return str(TITLES[name]) % defaultdict(lambda: "–", said)
+
+
+def _why(name: str, properties: Mapping[str, Any]) -> str:
+    if name.startswith(names.RESERVED) and name in TITLES:
+        return str(properties.get(BECAUSE.get(name, ""), ""))[:300]
+    return _said(properties)
 
 
 def _said(properties: Mapping[str, Any]) -> str:

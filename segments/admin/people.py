@@ -23,8 +23,9 @@ from common.admin import ReadOnly, route, show
 from segments import overview
 from segments.admin.privacy import PersonVerbs
 from segments.models import Profile
+from segments.rfm_words import cell_name
 from segments.stage_reasons import in_words
-from segments.timeline import Moment, strands, timeline
+from segments.timeline import Moment, band_name, strands, timeline
 
 
 @dataclass(frozen=True)
@@ -94,6 +95,9 @@ class ProfileAdmin(ReadOnly, PersonVerbs):
             memberships=overview.memberships_of(profile.pk),
             wallet=getattr(profile, "wallet", None),
             panels=_panels(request, profile, now),
+            cell=cell_name(scores.cell) if scores else "",
+            octant=cell_name(scores.octant) if scores else "",
+            band=band_name(scores.health_band) if scores else "",
             spent=show.money(scores.spent_ever) if scores else "–",
             moments=[_shown(moment) for moment in moments],
             older=older.isoformat() if older else "",
@@ -129,9 +133,9 @@ class ProfileAdmin(ReadOnly, PersonVerbs):
         return show.state_of(scores, "stage") if scores else "–"
 
     @admin.display(description=_("RFM cell"))
-    def cell(self, profile: Profile) -> SafeString | str:
+    def cell(self, profile: Profile) -> str:
         scores = getattr(profile, "scores", None)
-        return show.code(scores.cell) if scores else "–"
+        return cell_name(scores.cell) or "–" if scores else "–"
 
 
 def _shown(moment: Moment) -> dict[str, Any]:
