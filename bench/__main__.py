@@ -15,7 +15,7 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 os.environ.setdefault("LOG_LEVEL", "WARNING")
 os.environ["DATABASE_URL"] = os.environ.get("BENCH_DATABASE_URL", "postgres://postgres@127.0.0.1:5432/perennial_bench")
 
-NOT_BENCHES = {"__main__", "measure", "data", "stage"}
+NOT_BENCHES = {"__main__", "measure", "data", "stage", "questions"}
 
 
 def main(wanted: list[str]) -> int:

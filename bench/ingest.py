@@ -27,7 +27,7 @@ ROWS = int(20_000 * min(1, SCALE * 10))
 PEOPLE = 5_000
 BATCH = 500
 MEMORY = 250  # MB that the web server's process and the importing process may take
-HTTP_UNNEST, HTTP_COPY, IMPORT_COPY = 0.25, 0.15, 0.2
+HTTP_UNNEST, HTTP_COPY, IMPORT_COPY, MIXED_UNNEST = 0.25, 0.15, 0.2, 0.1
 _numbers = count()
 
 
@@ -44,6 +44,9 @@ def run(board: Board) -> None:
         ):
             bare, http = interleave(_timed(_rows, statement), take_in)
             board.add(_rate(f"ingest over HTTP / {name}", http, bare, floor))
+        mixed = _timed(_mixed_bodies, lambda bodies: _take_in(post, bodies))
+        bare, http = interleave(_timed(_rows, _unnest), mixed)
+        board.add(_rate("ingest of traits, visitors, orders / unnest", http, bare, MIXED_UNNEST))
         peaks: list[float] = []
         copy, imported = interleave(_timed(_rows, _copy), lambda: _import(peaks))
         board.add(_rate("import of JSONL events / COPY", imported, copy, IMPORT_COPY))
@@ -83,8 +86,35 @@ def _calls(size: int) -> list[dict[str, Any]]:
 
 
 def _bodies() -> list[bytes]:
+    return _packed([_calls(BATCH) for _ in range(ROWS // BATCH)])
+
+
+def _mixed_bodies() -> list[bytes]:
+    """The same, where each fifth call describes its person, brings a visitor, tells an order or comes by a campaign."""
+    return _packed([[_told_more(call) for call in _calls(BATCH)] for _ in range(ROWS // BATCH)])
+
+
+def _told_more(call: dict[str, Any]) -> dict[str, Any]:
+    number = int(call["messageId"].rpartition("-")[2])
+    who = call["userId"]
+    match number % 5:
+        case 0:
+            traits = {"email": f"{who}@example.com", "plan": "pro", "visits": number}
+            return {**call, "type": "identify", "traits": traits}
+        case 1:
+            return {**call, "userId": None, "anonymousId": f"visitor-{number}"}
+        case 2:
+            order = {"order_id": f"order-{number}", "total": 19.5, "products": [{"product_id": 1, "price": 19.5}]}
+            return {**call, "event": "Order Completed", "properties": order}
+        case 3:
+            url = "https://shop.example.com/p?utm_source=news&utm_campaign=spring"
+            return {**call, "type": "page", "context": {"page": {"url": url}}}
+    return call
+
+
+def _packed(batches: Sequence[list[dict[str, Any]]]) -> list[bytes]:
     at = (NOW - timedelta(minutes=1)).isoformat()
-    return [json.dumps({"batch": _calls(BATCH), "sentAt": at}).encode() for _ in range(ROWS // BATCH)]
+    return [json.dumps({"batch": calls, "sentAt": at}).encode() for calls in batches]
 
 
 def _take_in(post: Any, bodies: Sequence[bytes]) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from django.db.models import Q
+from django.db.models import Q, Subquery
 
 from common.params import Params
 from common.semijoin import has
@@ -27,7 +27,9 @@ class InSegment(Operator[InSegmentParams]):
     Params = InSegmentParams
 
     def q(self, params: InSegmentParams, at: At) -> Q:
-        return has(Membership.objects.filter(segment__key=params.segment), at.among)
+        """The segment's id is looked up first, so that its members are then found by one index, one or all."""
+        wanted = Segment.objects.filter(key=params.segment).values("pk")
+        return has(Membership.objects.filter(segment=Subquery(wanted)), at.among)
 
     def say(self, params: InSegmentParams, language: str) -> str:
         return say(f"is in the segment “{params.segment}”", f"属于人群“{params.segment}”", language)
