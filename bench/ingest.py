@@ -27,7 +27,7 @@ ROWS = int(20_000 * min(1, SCALE * 10))
 PEOPLE = 5_000
 BATCH = 500
 MEMORY = 250  # MB that the web server's process and the importing process may take
-HTTP_UNNEST, HTTP_COPY, IMPORT_COPY, MIXED_UNNEST = 0.25, 0.15, 0.2, 0.1
+HTTP_UNNEST, HTTP_COPY, IMPORT_COPY, MIXED_UNNEST = 0.25, 0.15, 0.2, 0.13
 _numbers = count()
 
 
