@@ -20,6 +20,7 @@ class Scope:
 SCOPES: Mapping[str, Scope] = {
     "ingest": Scope(_("Send facts (write key of a source)")),
     "segments:read": Scope(_("Read segments, their size and their members"), "segments.view_segment"),
+    "segments:write": Scope(_("Make and change segments, rebuild and stop them")),
     "profiles:read": Scope(_("Read people with their traits and scores"), "segments.view_profile"),
     "profiles:export": Scope(_("Export everything about a person")),
     "profiles:erase": Scope(_("Erase a person")),

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from common.buckets import BUCKETS
+from segments.models import Profile
 from segments.patience import TooSlow, patient
 from segments.reads import LiveCount, about_how_many, at, samples
 from segments.rules.compile import people
@@ -21,7 +22,7 @@ QUICK, LONG = 1.0, 5.0  # seconds
 class Seen:
     """Somebody for whom the rule holds, and the answers that put them there."""
 
-    person: object
+    person: Profile
     why: tuple[str, ...]
 
 

@@ -7,6 +7,7 @@ from django.urls import path
 from segments.api.description import Schema
 from segments.api.people import OneProfile
 from segments.api.privacy import Erase, Export, MergeInto, Undo
+from segments.api.segment_verbs import Cancel, Overlaps, Preview, Rebuild, Runs, Save, State
 from segments.api.segments import Count, Members, OneSegment, Segments
 
 urlpatterns = [
@@ -15,6 +16,13 @@ urlpatterns = [
     path("api/segments/<slug:key>", OneSegment.as_view(), name="api-segment"),
     path("api/segments/<slug:key>/count", Count.as_view(), name="api-segment-count"),
     path("api/segments/<slug:key>/members", Members.as_view(), name="api-segment-members"),
+    path("api/segments/<slug:key>/overlap", Overlaps.as_view(), name="api-segment-overlap"),
+    path("api/segments/<slug:key>/runs", Runs.as_view(), name="api-segment-runs"),
+    path("api/segments/<slug:key>/save", Save.as_view(), name="api-segment-save"),
+    path("api/segments/<slug:key>/rebuild", Rebuild.as_view(), name="api-segment-rebuild"),
+    path("api/segments/<slug:key>/cancel", Cancel.as_view(), name="api-segment-cancel"),
+    path("api/segments/<slug:key>/state", State.as_view(), name="api-segment-state"),
+    path("api/rules/preview", Preview.as_view(), name="api-rule-preview"),
     path("api/people/<uuid:public_id>/export", Export.as_view(), name="api-person-export"),
     path("api/people/<uuid:public_id>/erase", Erase.as_view(), name="api-person-erase"),
     path("api/people/<uuid:public_id>/merge", MergeInto.as_view(), name="api-person-merge"),

@@ -1,0 +1,250 @@
+"""What programs do with segments: look at a rule before it is saved, save one, rebuild, stop, compare."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.db import transaction
+from django.utils.translation import get_language
+from drf_spectacular.utils import extend_schema
+from rest_framework import serializers
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from common import audit
+from common.params import Invalid, Problem
+from common.states import ForbiddenMove, move
+from segments.api.base import ApiView
+from segments.api.refusals import Conflict
+from segments.api.segments import OfSegment, SegmentDetailSerializer
+from segments.live import long_look
+from segments.models import Segment, SegmentRun
+from segments.overlaps import overlaps, run_under_way
+from segments.patience import TooSlow, patient
+from segments.refresh import cancel_run
+from segments.rules.explain import sentence
+from segments.rules.order import prove_rule
+from segments.rules.tree import Rule
+
+LONG = 4.0  # seconds
+KEY_LETTERS = 80
+
+
+class RuleRequest(serializers.Serializer[Any]):
+    rule = serializers.JSONField(help_text="As in docs/operators.md")
+    key = serializers.SlugField(max_length=80, required=False, help_text="Of the segment it is for: finds circles")
+
+
+class SampleSerializer(serializers.Serializer[Any]):
+    public_id = serializers.UUIDField()
+    why = serializers.ListField(child=serializers.CharField(), help_text="The questions that hold, in words")
+
+
+class PreviewAnswer(serializers.Serializer[Any]):
+    sentence = serializers.CharField(help_text="The rule in words, in the language asked for")
+    count = serializers.IntegerField(allow_null=True, help_text="Null when counting takes longer than a few seconds")
+    samples = SampleSerializer(many=True)
+
+
+class SaveRequest(serializers.Serializer[Any]):
+    name = serializers.CharField(max_length=200)
+    name_zh = serializers.CharField(max_length=200, required=False, allow_blank=True, default="")
+    description = serializers.CharField(max_length=2000, required=False, allow_blank=True, default="")
+    rule = serializers.JSONField()
+    fire = serializers.BooleanField(default=False, help_text="Let journeys react to who comes in with the next build")
+
+
+class RebuildRequest(serializers.Serializer[Any]):
+    fire = serializers.BooleanField(default=False, help_text="Let journeys react to who comes in")
+
+
+class StateRequest(serializers.Serializer[Any]):
+    state = serializers.ChoiceField(choices=Segment.State.values)
+
+
+class RunSerializer(serializers.Serializer[SegmentRun]):
+    mode = serializers.CharField(help_text="changed, full or build")
+    state = serializers.CharField(help_text="running, done, failed or cancelled")
+    progress = serializers.IntegerField(help_text="Per cent")
+    candidates = serializers.IntegerField()
+    entered = serializers.IntegerField()
+    left = serializers.IntegerField()
+    size = serializers.IntegerField()
+    as_of = serializers.DateTimeField()
+    started_at = serializers.DateTimeField()
+    finished_at = serializers.DateTimeField(allow_null=True)
+    error = serializers.CharField()
+
+
+class OverlapSerializer(serializers.Serializer[Any]):
+    key = serializers.CharField()
+    both = serializers.IntegerField(help_text="People in both")
+    of_this = serializers.FloatField(help_text="As a fraction of this segment")
+    of_other = serializers.FloatField()
+    of_either = serializers.FloatField(help_text="As a fraction of those in one or the other")
+
+
+class OverlapAnswer(serializers.Serializer[Any]):
+    results = OverlapSerializer(many=True, allow_null=True, help_text="Null when it takes longer than a few seconds")
+
+
+class Preview(ApiView):
+    """A rule that is not saved: its sentence, how many people it holds now, ten of them and why."""
+
+    scope = "segments:read"
+    serializer_class = RuleRequest
+
+    @extend_schema(
+        tags=["segments"], operation_id="rules_preview", summary="Look at a rule", request=RuleRequest,
+        responses=PreviewAnswer,
+    )  # fmt: skip
+    def post(self, request: Request) -> Response:
+        self.asked()
+        given, language = _read(RuleRequest, request), get_language() or "en"
+        rule = _proven(given["rule"], given.get("key", ""))
+        look = long_look(rule, now=self.now, language=language)
+        samples = [{"public_id": one.person.public_id, "why": one.why} for one in look.seen]
+        count = look.count.people if look.count else None
+        return Response(PreviewAnswer({"sentence": sentence(rule, language), "count": count, "samples": samples}).data)
+
+
+class Save(ApiView):
+    """A new segment under that key, or the one there is, changed. A rule that differs is built anew, silently."""
+
+    scope = "segments:write"
+    serializer_class = SaveRequest
+
+    @extend_schema(
+        tags=["segments"], operation_id="segments_save", summary="Make or change a segment", request=SaveRequest,
+        responses=SegmentDetailSerializer,
+    )  # fmt: skip
+    def post(self, request: Request, key: str) -> Response:
+        self.asked()
+        given = _read(SaveRequest, request)
+        if len(key) > KEY_LETTERS:
+            raise Invalid([Problem("key", "A key has at most 80 letters.")])
+        _proven(given["rule"], key)
+        row = _saved(key, given)
+        audit.record("segment.rule", f"segment:{key}", now=self.now, actor=request.auth, detail={"rule": row.rule})
+        return Response(SegmentDetailSerializer(row).data)
+
+
+class Rebuild(OfSegment):
+    scope = "segments:write"
+    serializer_class = RebuildRequest
+
+    @extend_schema(
+        tags=["segments"], operation_id="segments_rebuild", summary="Build the members anew at the next look",
+        request=RebuildRequest, responses=SegmentDetailSerializer,
+    )  # fmt: skip
+    def post(self, request: Request, key: str) -> Response:
+        self.asked()
+        row, fire = self.segment, _read(RebuildRequest, request)["fire"]
+        Segment.objects.filter(pk=row.pk).update(built_number=0, fire_on_build=fire)
+        audit.record("segment.rebuild", f"segment:{key}", now=self.now, actor=request.auth, detail={"fires": fire})
+        row.refresh_from_db()
+        return Response(SegmentDetailSerializer(row).data)
+
+
+class Cancel(OfSegment):
+    """Stops the build under way and pauses the segment; 409 when nothing is being built."""
+
+    scope = "segments:write"
+    serializer_class = SegmentDetailSerializer
+
+    @extend_schema(
+        tags=["segments"], operation_id="segments_cancel", summary="Stop a build", request=None,
+        responses=SegmentDetailSerializer,
+    )  # fmt: skip
+    def post(self, request: Request, key: str) -> Response:
+        self.asked()
+        row = self.segment
+        run = run_under_way(row.pk)
+        if run is None or not cancel_run(run):
+            raise Conflict("Nothing is being built just now.", code="not_building")
+        audit.record("segment.cancel", f"segment:{key}", now=self.now, actor=request.auth)
+        row.refresh_from_db()
+        return Response(SegmentDetailSerializer(row).data)
+
+
+class State(OfSegment):
+    scope = "segments:write"
+    serializer_class = StateRequest
+
+    @extend_schema(
+        tags=["segments"], operation_id="segments_state", summary="Pause, archive or activate", request=StateRequest,
+        responses=SegmentDetailSerializer,
+    )  # fmt: skip
+    def post(self, request: Request, key: str) -> Response:
+        self.asked()
+        row, to = self.segment, _read(StateRequest, request)["state"]
+        try:
+            won = move(Segment.objects.filter(pk=row.pk), Segment.MOVES, to)
+        except ForbiddenMove:
+            won = 0
+        if not won:
+            raise Conflict("That is not possible in this state.", code="forbidden_move")
+        audit.record(f"segment.{to}", f"segment:{key}", now=self.now, actor=request.auth)
+        row.refresh_from_db()
+        return Response(SegmentDetailSerializer(row).data)
+
+
+class Runs(OfSegment):
+    serializer_class = RunSerializer
+    queryset = SegmentRun.objects.none()
+
+    @extend_schema(
+        tags=["segments"], operation_id="segments_runs", responses=RunSerializer(many=True),
+        summary="Its refreshes, newest first, with the progress of one under way",
+    )  # fmt: skip
+    def get(self, request: Request, key: str) -> Response:
+        self.asked()
+        return self.paged(SegmentRun.objects.filter(segment=self.segment))
+
+
+class Overlaps(OfSegment):
+    serializer_class = OverlapAnswer
+
+    @extend_schema(
+        tags=["segments"], operation_id="segments_overlap", responses=OverlapAnswer,
+        summary="The twenty segments that share most people with it",
+    )  # fmt: skip
+    def get(self, request: Request, key: str) -> Response:
+        self.asked()
+        try:
+            with patient(LONG):
+                found = overlaps(self.segment)
+        except TooSlow:
+            return Response(OverlapAnswer({"results": None}).data)
+        return Response(OverlapAnswer({"results": found}).data)
+
+
+def _read(kind: type[serializers.Serializer[Any]], request: Request) -> dict[str, Any]:
+    given = kind(data=request.data)
+    given.is_valid(raise_exception=True)
+    return dict(given.validated_data)
+
+
+def _proven(raw: Any, key: str) -> Rule:
+    """The rule; raises Invalid with every problem and its place below "rule"."""
+    try:
+        return prove_rule(raw, key=key)
+    except Invalid as error:
+        raise Invalid([Problem(f"rule.{one.path}".rstrip("."), one.message) for one in error.problems]) from None
+
+
+def _saved(key: str, given: dict[str, Any]) -> Segment:
+    names = {name: given[name] for name in ("name", "name_zh", "description")}
+    with transaction.atomic():
+        row, made = Segment.objects.select_for_update().get_or_create(
+            key=key, defaults={**names, "rule": given["rule"]}
+        )
+        for name, value in names.items():
+            setattr(row, name, value)
+        if not made and row.rule != given["rule"]:
+            row.rule, row.rule_number = given["rule"], row.rule_number + 1
+            row.fire_on_build = given["fire"]
+        elif made:
+            row.fire_on_build = given["fire"]
+        row.save(update_fields=[*names, "rule", "rule_number", "fire_on_build"])
+    return row

@@ -1,0 +1,131 @@
+"""Programs and segments: a rule looked at, saved, rebuilt, stopped and compared; what is wrong is told with its place."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+
+from common.models import AuditEntry
+from segments.models import Membership, Segment, SegmentRun
+from segments.patience import TooSlow
+from tests.api.callers import a_program, codes
+from tests.people import NOW, make_profile
+
+pytestmark = pytest.mark.django_db
+CHINESE = {"op": "trait", "params": {"trait": "country", "op": "equals", "value": "CN"}}
+WRONG = {"all": [{"op": "nothing"}, {"op": "points", "params": {"points": "many"}}, {"maybe": 1}]}
+PLACES = {"rule.all.0.op", "rule.all.1.params.points", "rule.all.2"}
+
+
+def test_a_rule_is_looked_at_and_nothing_is_saved() -> None:
+    mei = make_profile(user_id="mei", country="CN")
+    make_profile(user_id="bo", country="US")
+    answer = a_program("segments:read").post("/api/rules/preview", {"rule": {"all": [CHINESE]}})
+    assert answer.status_code == 200
+    assert answer.json() == {
+        "sentence": "country is CN",
+        "count": 1,
+        "samples": [{"public_id": str(mei.public_id), "why": ["country is CN"]}],
+    }
+    assert not Segment.objects.exists()
+
+
+def test_a_wrong_rule_is_told_with_every_place() -> None:
+    program = a_program("*")
+    bodies = {"/api/rules/preview": {"rule": WRONG}, "/api/segments/x/save": {"name": "X", "rule": WRONG}}
+    for path, body in bodies.items():
+        answer = program.post(path, body)
+        assert answer.status_code == 400
+        assert {attr for _code, attr in codes(answer)} == PLACES
+    assert not Segment.objects.exists()
+
+
+def test_a_circle_is_found_by_the_key() -> None:
+    Segment.objects.create(key="one", name="One", rule={"op": "in_segment", "params": {"segment": "two"}})
+    Segment.objects.create(key="two", name="Two", rule={"all": []})
+    body = {"key": "two", "rule": {"op": "in_segment", "params": {"segment": "one"}}}
+    answer = a_program("segments:read").post("/api/rules/preview", body)
+    assert answer.status_code == 400
+    assert "circle" in answer.json()["errors"][0]["detail"]
+
+
+def test_counting_that_takes_too_long_is_null(monkeypatch: pytest.MonkeyPatch) -> None:
+    def never(*_: Any, **__: Any) -> Any:
+        raise TooSlow
+
+    monkeypatch.setattr("segments.live.people", never)
+    monkeypatch.setattr("segments.api.segment_verbs.overlaps", never)
+    Segment.objects.create(key="cn", name="China", rule=CHINESE)
+    program = a_program("segments:read")
+    assert program.post("/api/rules/preview", {"rule": CHINESE}).json()["count"] is None
+    assert program.get("/api/segments/cn/overlap").json() == {"results": None}
+
+
+def test_a_segment_is_made_changed_and_built_anew_only_for_another_rule() -> None:
+    program = a_program("segments:write")
+    body: dict[str, Any] = {"name": "China", "name_zh": "中国", "rule": CHINESE}
+    made = program.post("/api/segments/cn/save", body)
+    assert made.status_code == 200
+    assert (made.json()["rule"], made.json()["building"], made.json()["sentence"]) == (CHINESE, True, "country is CN")
+    Segment.objects.update(built_number=1)
+    assert program.post("/api/segments/cn/save", {**body, "name": "All of China"}).json()["building"] is False
+    changed = program.post("/api/segments/cn/save", {**body, "rule": {"all": []}}).json()
+    row = Segment.objects.get()
+    assert (changed["building"], row.rule_number, row.fire_on_build, row.name) == (True, 2, False, "China")
+    assert program.post("/api/segments/cn/save", {**body, "fire": True}).status_code == 200
+    row.refresh_from_db()
+    assert (row.rule_number, row.fire_on_build) == (3, True)
+    assert AuditEntry.objects.filter(action="segment.rule", subject="segment:cn").count() == 4
+    assert program.post(f"/api/segments/{'k' * 81}/save", body).status_code == 400
+
+
+def test_rebuilding_stopping_and_pausing() -> None:
+    row = Segment.objects.create(key="cn", name="China", rule=CHINESE, built_number=1)
+    program = a_program("segments:write")
+    assert codes(program.post("/api/segments/cn/cancel", {})) == [("not_building", None)]
+    assert program.post("/api/segments/cn/rebuild", {"fire": True}).json()["building"] is True
+    run = SegmentRun.objects.create(segment=row, mode="build", as_of=NOW, started_at=NOW, progress=30)
+    (shown,) = a_program("segments:read").get("/api/segments/cn/runs").json()["results"]
+    assert (shown["state"], shown["progress"], shown["finished_at"]) == ("running", 30, None)
+    assert program.post("/api/segments/cn/cancel", {}).json()["state"] == "paused"
+    run.refresh_from_db()
+    assert run.state == "cancelled"
+    assert program.post("/api/segments/cn/state", {"state": "active"}).json()["state"] == "active"
+    again = program.post("/api/segments/cn/state", {"state": "active"})
+    assert (again.status_code, codes(again)) == (409, [("forbidden_move", None)])
+    assert codes(program.post("/api/segments/cn/state", {"state": "gone"})) == [("invalid_choice", "state")]
+    assert set(AuditEntry.objects.values_list("action", flat=True)) == {
+        "segment.rebuild",
+        "segment.cancel",
+        "segment.active",
+    }
+
+
+def test_overlaps_take_as_many_statements_however_many_segments() -> None:
+    one = Segment.objects.create(key="one", name="One", rule={"all": []}, size=4)
+    people = [make_profile() for _ in range(4)]
+    Membership.objects.bulk_create([Membership(segment=one, profile=p, entered_at=NOW) for p in people])
+    program, counts = a_program("segments:read"), []
+    program.get("/api/segments/one")
+    for many in (1, 5):
+        for n in range(many):
+            other = Segment.objects.create(key=f"other-{many}-{n}", name="Other", rule={"all": []}, size=2)
+            Membership.objects.bulk_create([Membership(segment=other, profile=p, entered_at=NOW) for p in people[:2]])
+        with CaptureQueriesContext(connection) as asked:
+            found = program.get("/api/segments/one/overlap").json()["results"]
+        counts.append(len(asked))
+    assert counts[0] == counts[1]
+    assert len(found) == 6
+    assert found[0] == {"key": "other-1-0", "both": 2, "of_this": 0.5, "of_other": 1.0, "of_either": 0.5}
+
+
+def test_writing_takes_its_own_scope() -> None:
+    row = Segment.objects.create(key="cn", name="China", rule=CHINESE, built_number=1)
+    reader = a_program("segments:read")
+    for verb in ("save", "rebuild", "cancel", "state"):
+        assert reader.post(f"/api/segments/cn/{verb}", {}).status_code == 403
+    row.refresh_from_db()
+    assert (row.built_number, row.state) == (1, "active")
