@@ -15,6 +15,7 @@ from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from django.db.models import Count, Max, QuerySet, Sum
+from django.db.models.functions import TruncDate
 
 from common.periods import local_date, start_of_day
 from segments.lifecycle import Rhythm, rhythm_of
@@ -24,7 +25,7 @@ WINDOW_DAYS = 365
 FRACTIONS = (0.2, 0.4, 0.6, 0.8)
 CHUNK = 5000
 
-_CELLS = {
+CELLS = {
     "champions": ("54", "55"),
     "loyal": ("34", "35", "44", "45"),
     "potential_loyalist": ("42", "43", "52", "53"),
@@ -37,7 +38,7 @@ _CELLS = {
     "hibernating": ("12", "21", "22"),
     "lost": ("11",),
 }
-CELL_OF = {grid: cell for cell, grids in _CELLS.items() for grid in grids}
+CELL_OF = {grid: cell for cell, grids in CELLS.items() for grid in grids}
 _OCTANTS = {
     (True, True): "value", (True, False): "growth", (False, True): "keep", (False, False): "win_back",
 }  # fmt: skip
@@ -55,6 +56,18 @@ class Edges:
     window_days: int = WINDOW_DAYS
     pk: int | None = None
     rhythm: Rhythm = field(default_factory=Rhythm)
+
+
+@dataclass(frozen=True)
+class Choices:
+    """What an operator chose (segments.rfm_settings checks it): in mode "fixed" the edges themselves."""
+
+    window_days: int = WINDOW_DAYS
+    money: str = "sum"
+    mode: str = "quantile"
+    recency: Sequence[float] = ()
+    frequency: Sequence[float] = ()
+    monetary: Sequence[float] = ()
 
 
 @dataclass(frozen=True)
@@ -90,9 +103,15 @@ def octant_of(recency: float, frequency: float, money: float, thresholds: tuple[
 
 def next_day(last: date, first_in_window: date, edges: Edges, *, today: date) -> date:
     """The first day after `today` on which silence alone can change the scores."""
-    days = [first_in_window + timedelta(days=edges.window_days)]
-    days += [last + timedelta(days=int(limit) + 1) for limit in (*edges.recency, edges.means[0])]
-    return min(day for day in days if day > today)
+    leaves, crosses = first_in_window + timedelta(days=edges.window_days), crossing(last, edges, today=today)
+    return min(day for day in (leaves, crosses) if day is not None and day > today)
+
+
+def crossing(last: date, edges: Edges, *, today: date) -> date | None:
+    """The first day after `today` on which silence carries somebody over an edge or the mean of recency."""
+    silent = (today - last).days
+    beyond = [int(limit) + 1 for limit in (*edges.recency, edges.means[0]) if int(limit) >= silent]
+    return last + timedelta(days=min(beyond)) if beyond else None
 
 
 def quantiles(values: Sequence[float], fractions: Sequence[float] = FRACTIONS) -> list[float]:
@@ -107,20 +126,20 @@ def quantiles(values: Sequence[float], fractions: Sequence[float] = FRACTIONS) -
 def latest_edges() -> Edges | None:
     """The edges in force, or None before the first run."""
     row = RfmEdges.objects.order_by("-computed_at", "-pk").first()
-    return None if row is None else _read(row)
+    return None if row is None else read_edges(row)
 
 
-def compute_edges(now: datetime, *, zone: ZoneInfo) -> Edges:
+def compute_edges(now: datetime, *, zone: ZoneInfo, choices: Choices | None = None) -> Edges:
     """Freeze new edges from everyone's orders of the window up to `now`, and the population's usual gaps.
 
-    People whose net is not above 0 are left out. Edges that an operator set (mode "fixed") are kept.
+    People whose net is not above 0 are left out. Without new `choices` those of the edges in force go on.
     """
-    last = RfmEdges.objects.order_by("-computed_at", "-pk").first()
-    money, width = (last.money, last.window_days) if last else ("sum", WINDOW_DAYS)
-    recency, frequency, amounts = _population(now, zone=zone, money=money, window_days=width)
-    row = RfmEdges(computed_at=now, window_days=width, money=money, population=len(recency))
-    if last and last.mode == "fixed":
-        row.mode, row.recency, row.frequency, row.monetary = "fixed", last.recency, last.frequency, last.monetary
+    chosen = choices or _chosen()
+    recency, frequency, amounts = _population(now, zone=zone, money=chosen.money, window_days=chosen.window_days)
+    row = RfmEdges(computed_at=now, window_days=chosen.window_days, money=chosen.money, mode=chosen.mode,
+                   population=len(recency))  # fmt: skip
+    if chosen.mode == "fixed":
+        row.recency, row.frequency, row.monetary = map(list, (chosen.recency, chosen.frequency, chosen.monetary))
     else:
         row.recency, row.frequency, row.monetary = quantiles(recency), quantiles(frequency), quantiles(amounts)
     count = len(recency) or 1
@@ -128,7 +147,14 @@ def compute_edges(now: datetime, *, zone: ZoneInfo) -> Edges:
                          strict=True))  # fmt: skip
     row.gaps = rhythm_of(*count_gaps(now, zone=zone)).as_json()
     row.save()
-    return _read(row)
+    return read_edges(row)
+
+
+def _chosen() -> Choices:
+    row = RfmEdges.objects.order_by("-computed_at", "-pk").first()
+    if row is None:
+        return Choices()
+    return Choices(row.window_days, row.money, row.mode, row.recency, row.frequency, row.monetary)
 
 
 def buyers(now: datetime, *, zone: ZoneInfo, window_days: int = WINDOW_DAYS) -> QuerySet[Order]:
@@ -156,23 +182,23 @@ def _population(
 def count_gaps(now: datetime, *, zone: ZoneInfo) -> tuple[Counter[int], Counter[int]]:
     """How often each number of days lay between two order days of a person: all gaps, and first to second."""
     standing = Order.objects.filter(state__in=[Order.State.PLACED, Order.State.PAID], placed_at__lte=now)
-    rows = standing.order_by("profile_id", "placed_at").values_list("profile_id", "placed_at")
+    days = standing.annotate(day=TruncDate("placed_at", tzinfo=zone)).values_list("profile_id", "day").distinct()
     every, first = Counter[int](), Counter[int]()
-    person, day, seen = None, date.min, 0
-    for profile, placed_at in rows.iterator(chunk_size=CHUNK):
-        at = local_date(placed_at, zone)
+    person, before, seen = None, date.min, 0
+    for profile, day in days.order_by("profile_id", "day").iterator(chunk_size=CHUNK):
         if profile != person:
             person, seen = profile, 1
-        elif at != day:
-            every[(at - day).days] += 1
+        else:
+            every[(day - before).days] += 1
             if seen == 1:
-                first[(at - day).days] += 1
+                first[(day - before).days] += 1
             seen += 1
-        day = at
+        before = day
     return every, first
 
 
-def _read(row: RfmEdges) -> Edges:
+def read_edges(row: RfmEdges) -> Edges:
+    """The edges of a row."""
     means = (row.means.get("recency", 0.0), row.means.get("frequency", 0.0), row.means.get("monetary", 0.0))
     return Edges(
         row.recency, row.frequency, row.monetary, means, row.money, row.window_days, row.pk, Rhythm.read(row.gaps)

@@ -8,10 +8,11 @@ from datetime import datetime
 from typing import Any
 
 from common.semijoin import among
+from segments.bulk import insert
 from segments.facts import names
 from segments.facts.append import append_facts, engine_source
 from segments.facts.fact import NewFact
-from segments.models import Event, Scores, StageChange
+from segments.models import Event, StageChange
 from segments.models.known import Stage
 from segments.stage_reasons import unpack
 
@@ -20,6 +21,20 @@ FIELDS = (
     "gap_days", "stage", "stage_since", "stage_next", "stage_next_since", "won_back_until", "next_change_at",
 )  # fmt: skip
 RFM = ("r", "f", "m", "cell", "octant")
+_MOMENTS = {"first_order_at", "last_order_at", "stage_since", "stage_next_since", "won_back_until", "next_change_at"}
+_TEXTS = {"cell", "octant", "stage", "stage_next"}
+_KINDS = {
+    **dict.fromkeys(_MOMENTS, "timestamptz"), **dict.fromkeys(_TEXTS, "varchar"), "spent": "bigint",
+    "spent_ever": "bigint", "gap_days": "double precision",
+}  # fmt: skip
+COLUMNS = (
+    ("profile_id", "bigint"), *((name, _KINDS.get(name, "integer")) for name in FIELDS), ("edges_id", "bigint"),
+    ("computed_at", "timestamptz"), ("health_band", "varchar"), ("health_detail", "jsonb"),
+)  # fmt: skip
+NO_HEALTH = ""  # two columns that are empty and may not be null (segments.models.known)
+CHANGES = (
+    ("profile_id", "bigint"), ("at", "timestamptz"), ("before", "varchar"), ("after", "varchar"), ("reason", "varchar"),
+)  # fmt: skip
 Row = dict[str, Any]
 
 
@@ -46,10 +61,10 @@ class Move:
 
 
 def write_moves(moves: Sequence[Move], *, now: datetime, edges: int | None) -> None:
-    rows = [Scores(profile_id=move.profile, edges_id=edges, computed_at=now, **move.row) for move in moves]
-    Scores.objects.bulk_create(
-        rows, update_conflicts=True, unique_fields=["profile"], update_fields=[*FIELDS, "edges", "computed_at"]
-    )
+    """Insert or replace the rows, in one statement."""
+    rows = [(move.profile, *(move.row[name] for name in FIELDS), edges, now, NO_HEALTH, "{}") for move in moves]
+    sets = ", ".join(f"{name} = excluded.{name}" for name in (*FIELDS, "edges_id", "computed_at"))
+    insert("segments_scores", COLUMNS, rows, conflict=f"(profile_id) DO UPDATE SET {sets}")
 
 
 def tell_moves(moves: Sequence[Move], *, now: datetime, reason: Reason) -> None:
@@ -69,7 +84,7 @@ def tell_moves(moves: Sequence[Move], *, now: datetime, reason: Reason) -> None:
     for move, change in _stage_changes(moves, now=now):
         key, numbers = unpack(change.reason)
         said = {"before": change.before, "after": change.after, "reason": key, **numbers}
-        tell(move, names.STAGE_CHANGED, f"stage:{change.pk}", said)
+        tell(move, names.STAGE_CHANGED, f"stage:{move.profile}:{now.isoformat()}:{change.after}", said)
     for move in moves:
         row = move.row
         if any(row[name] != move.was(name) for name in RFM):
@@ -90,7 +105,9 @@ def _stage_changes(moves: Sequence[Move], *, now: datetime) -> list[tuple[Move, 
         )
         for move in moved
     ]
-    return list(zip(moved, StageChange.objects.bulk_create(rows), strict=True))
+    if rows:
+        insert("segments_stagechange", CHANGES, [(c.profile_id, c.at, c.before, c.after, c.reason) for c in rows])
+    return list(zip(moved, rows, strict=True))
 
 
 def _with_live_orders(ids: Collection[int]) -> set[int]:

@@ -22,6 +22,7 @@ from segments.models import Cursor, Order, Profile, RfmEdges, Scores
 from segments.models.known import Stage
 from segments.rfm import Edges, Scored, compute_edges, latest_edges, next_day, score_person
 from segments.score_moves import FIELDS, Move, Reason, Row, tell_moves, write_moves
+from segments.score_stale import STANDING, stale_page
 
 READER = "scores"
 PASS = "scores:everyone"
@@ -171,7 +172,7 @@ def _rows(ids: Sequence[int]) -> dict[int, Row]:
 
 def _orders(ids: Sequence[int], now: datetime) -> dict[int, list[Bought]]:
     """Standing orders of each person, oldest first; those dated ahead too, for they will come due."""
-    standing = Order.objects.filter(among("profile_id", ids), state__in=[Order.State.PLACED, Order.State.PAID])
+    standing = Order.objects.filter(STANDING, among("profile_id", ids))
     found: dict[int, list[Bought]] = defaultdict(list)
     for pk, at, net in standing.order_by("profile_id", "placed_at", "pk").values_list(
         "profile_id", "placed_at", "net_reporting"
@@ -192,14 +193,11 @@ def _next_of_everyone(edges: Edges, now: datetime) -> int | None:
             return None
         if cursor.tx < (edges.pk or 0):
             cursor.tx, cursor.position = edges.pk or 0, 0
-        ids = list(
-            Order.objects.filter(profile_id__gt=cursor.position)
-            .order_by("profile_id").values_list("profile_id", flat=True).distinct()[:BATCH]
-        )  # fmt: skip
-        wrote = score_people(ids, now=now, edges=edges) if ids else 0
-        cursor.position, cursor.moved_at = (ids[-1] if ids else cursor.position), now
+        page = stale_page(cursor.position, now=now, zone=_zone(), edges=edges, limit=PAGE)
+        wrote = score_people(page.stale, now=now, edges=edges) if page.stale else 0
+        cursor.position, cursor.moved_at = page.last or cursor.position, now
         cursor.save(update_fields=["tx", "position", "moved_at"])
-        return wrote if ids else None
+        return None if page.last is None else wrote
 
 
 def _next_of_silent(edges: Edges, now: datetime) -> int | None:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import random
 from datetime import datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from django.db import connection
 
 from segments import scores
 from segments.models import Event, Order, Profile, RfmEdges, Scores, StageChange
+from segments.rfm import Choices, compute_edges
+from segments.score_stale import stale_page
 from segments.scores import score_all, score_changed
 from segments.stage_reasons import in_words
 from tests.people import NOW, make_fact, make_order, make_profile
@@ -17,6 +21,7 @@ from tests.segments.refresh.settled import settle_log
 
 pytestmark = pytest.mark.django_db(transaction=True)
 DAY = timedelta(days=1)
+UTC = ZoneInfo("UTC")
 
 
 def look(now: datetime = NOW) -> dict[str, int]:
@@ -186,3 +191,43 @@ def test_looking_at_due_people_only_equals_scoring_everyone(rng: Any) -> None:
         with scores.transaction.atomic():
             late = scores.score_people([person.pk for person in people], now=now, edges=edges)
         assert late == 0
+
+
+def test_the_pass_finds_everybody_whom_new_edges_change_and_nobody_else(rng: random.Random) -> None:
+    people = [shopper(f"p{n}@example.com", *rng.sample(range(1, 400), rng.randint(1, 6))) for n in range(25)]
+    score_all(NOW)
+    now, moved = NOW, 0
+    for _ in range(8):
+        now += rng.choice([timedelta(hours=3), DAY, 6 * DAY])
+        edges = compute_edges(now, zone=UTC, choices=Choices(money=rng.choice(["sum", "sum", "mean"])))
+        page = stale_page(0, now=now, zone=UTC, edges=edges, limit=100)
+        assert page.last == people[-1].pk
+        with scores.transaction.atomic():
+            others = [person.pk for person in people if person.pk not in page.stale]
+            assert scores.score_people(others, now=now, edges=edges) == 0
+            moved += scores.score_people(page.stale, now=now, edges=edges)
+    assert 0 < moved < 25 * 8
+    assert stale_page(people[-1].pk, now=now, zone=UTC, edges=edges, limit=100).last is None
+
+
+def test_the_pass_notices_what_was_changed_behind_its_back() -> None:
+    mei, bo = shopper("mei@example.com", 30, 3), shopper("bo@example.com", 30, 3)
+    score_all(NOW)
+    Order.objects.filter(profile=mei).update(net_reporting=7)
+    Scores.objects.filter(profile=bo).delete()
+    assert stale_page(0, now=NOW, zone=UTC, edges=compute_edges(NOW, zone=UTC), limit=10).stale == [mei.pk, bo.pk]
+
+
+def test_a_pass_that_changes_nothing_costs_the_same_statements_whatever_its_size() -> None:
+    used = []
+    for group in (2, 20):
+        for number in range(group):
+            shopper(f"p{group}-{number}@example.com", 5, 9)
+        score_all(NOW)
+        edges = compute_edges(NOW, zone=UTC)
+        connection.force_debug_cursor = True
+        before = len(connection.queries_log)
+        assert stale_page(0, now=NOW, zone=UTC, edges=edges, limit=100).stale == []
+        connection.force_debug_cursor = False
+        used.append(len(connection.queries_log) - before)
+    assert used == [3, 3]
