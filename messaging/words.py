@@ -22,6 +22,7 @@ from messaging.machines import Visit
 from messaging.models import Delivery, Receipt, Suppression
 from messaging.receipts import Word
 from messaging.retry import retrying
+from messaging.statements import EVERYTHING
 from messaging.tokens import Named
 from segments.facts import names
 
@@ -121,7 +122,7 @@ def _apply(receipt: Receipt, row: Delivery, now: datetime) -> None:
             said = {"receipt": receipt.natural_key}
             permission.withdraw(
                 address,
-                row.topic or permission.EVERYTHING,
+                row.topic or EVERYTHING,
                 now=now,
                 source=receipt.provider,
                 evidence=said,

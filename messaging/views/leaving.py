@@ -13,7 +13,8 @@ from common.text import say
 from messaging import tokens
 from messaging.answers import Reached, conclude, raise_reached
 from messaging.models import Address, Delivery, Topic
-from messaging.permission import EVERYTHING, withdraw
+from messaging.permission import withdraw
+from messaging.statements import EVERYTHING
 from messaging.tokens import BadToken, Purpose
 from messaging.views._request import ip_of, language_of, not_found, page, texts
 
