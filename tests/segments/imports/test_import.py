@@ -317,7 +317,7 @@ def test_the_command_tells_what_it_did(tmp_path: Path) -> None:
 
 
 def test_memory_does_not_grow_with_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Peaks of Python's own memory on 1,000 and on 5,000 baskets: within a third of each other."""
+    """Peaks of Python's own memory on 1,000 and on 5,000 baskets: what kept the file would take five times."""
     monkeypatch.setattr(files, "ROWS", 512)
     monkeypatch.setattr(room, "PIECE", 200)
     peaks = []
@@ -327,7 +327,7 @@ def test_memory_does_not_grow_with_the_file(tmp_path: Path, monkeypatch: pytest.
         bring(path, "orders", {**LINES, "order_id": f"{number}-{{basket}}"}, group_by="basket", dry_run=True)
         peaks.append(tracemalloc.get_traced_memory()[1])
         tracemalloc.stop()
-    assert peaks[1] < peaks[0] * 4 / 3
+    assert peaks[1] < peaks[0] * 2
 
 
 def wait_for_the_server() -> None:
