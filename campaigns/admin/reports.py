@@ -25,6 +25,8 @@ from common.text import say
 
 COLOURS = ("var(--color-primary-600)", "var(--color-primary-300)", "oklch(70% .14 70)", "oklch(60% .15 250)")
 PERMISSION = "campaigns.view_conversion"
+ROOMY = 8  # columns that have room beside each other
+WIDEST = 14  # more are turned
 
 
 def index(request: HttpRequest) -> HttpResponse:
@@ -46,7 +48,9 @@ def report(request: HttpRequest, key: str) -> HttpResponse:
     given = _given(request, plugin.Params)
     try:
         params = read_params(plugin.Params, given)
-        table: Table | None = plugin.run(params, clock.now())
+        now = clock.now()
+        params = plugin.in_force(params, now)
+        table: Table | None = plugin.run(params, now)
         problems: list[str] = []
     except Invalid as error:
         table, params, problems = None, None, [str(problem) for problem in error.problems]
@@ -57,7 +61,7 @@ def report(request: HttpRequest, key: str) -> HttpResponse:
         "admin/reports/report.html",
         _title(plugin),
         key=key,
-        fields=_fields(plugin.Params, params.model_dump(mode="json") if params else given),
+        fields=_fields(plugin, params.model_dump(mode="json") if params else given),
         problems=problems,
         **(_shown(table) if table else {}),
         csv_query=_query(given),
@@ -92,19 +96,41 @@ def _is_list(spec: Mapping[str, Any]) -> bool:
     return any(kind.get("type") == "array" for kind in kinds)
 
 
-def _fields(model: type[Params], values: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """The form: one field per parameter, a choice where there are few values."""
-    schema = model.model_json_schema(by_alias=True)
-    names = {field.alias or name: name for name, field in model.model_fields.items()}
+def _fields(plugin: Report[Any], values: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The form: one field per parameter, choices where there are few values."""
+    schema = plugin.Params.model_json_schema(by_alias=True)
+    names = {field.alias or name: name for name, field in plugin.Params.model_fields.items()}
     return [
-        {
-            "name": name,
-            "label": _label(name),
-            "value": _text(values.get(name, values.get(names.get(name, name), spec.get("default")))),
-            **(_known(name) or _input(spec, schema.get("$defs", {}))),
-        }
+        _field(plugin, name, spec, values.get(name, values.get(names.get(name, name), spec.get("default"))), schema)
         for name, spec in schema["properties"].items()
     ]
+
+
+def _field(
+    plugin: Report[Any], name: str, spec: Mapping[str, Any], value: Any, schema: Mapping[str, Any]
+) -> dict[str, Any]:
+    kind = _known(name) or _input(spec, schema.get("$defs", {}))
+    if "many" in kind:
+        return {"name": name, "label": _label(name), "boxes": _boxes(plugin, kind["many"], value)}
+    options = [(one, _word(plugin, one)) for one in kind.pop("choices", ())]
+    return {"name": name, "label": _label(name), "value": _text(value), "options": options, **kind}
+
+
+def _boxes(plugin: Report[Any], choices: list[str], value: Any) -> list[tuple[str, str, bool]]:
+    """(value, name, ticked) of every choice: those ticked first, in their order, since the order counts."""
+    ticked = [str(one) for one in (value if isinstance(value, list | tuple) else str(value or "").split(","))]
+    ordered = [*(one for one in ticked if one in choices), *(one for one in choices if one not in ticked)]
+    return [(one, _word(plugin, one), one in ticked) for one in dict.fromkeys(ordered)]
+
+
+def _word(plugin: Report[Any], value: str) -> str:
+    """A choice as people read it: by the report's own words, or the attribution model's name."""
+    if value in plugin.words:
+        return say(*plugin.words[value])
+    if value in attribution:
+        model = attribution.get(value)
+        return say(model.name, model.name_zh)
+    return value
 
 
 def _label(name: str) -> str:
@@ -139,11 +165,13 @@ def _known(name: str) -> dict[str, Any]:
 
 
 def _input(spec: Mapping[str, Any], defs: Mapping[str, Any]) -> dict[str, Any]:
-    """The kind of input for a JSON schema: date, number, choice or text."""
+    """The kind of input for a JSON schema: date, number, choice, several of a few, or text."""
     kinds = [
         defs.get(str(k["$ref"]).rsplit("/", 1)[-1], {}) if "$ref" in k else k for k in [spec, *spec.get("anyOf", ())]
     ]
     for kind in kinds:
+        if kind.get("items", {}).get("enum"):
+            return {"many": [str(value) for value in kind["items"]["enum"]]}
         if kind.get("enum"):
             return {"choices": [str(value) for value in kind["enum"]]}
         if kind.get("format") in ("date", "date-time"):
@@ -162,9 +190,12 @@ def _shown(table: Table) -> dict[str, Any]:
     chinese = (get_language() or "en").startswith("zh")
     heads = [{"title": c.title_zh if chinese and c.title_zh else c.title, "kind": c.kind} for c in table.columns]
     said = 1 if chinese else 0
+    rows = [[_cell(c, row.get(c.key), table.currency) for c in table.columns] for row in table.rows]
     return {
         "heads": heads,
-        "rows": [[_cell(c, row.get(c.key), table.currency) for c in table.columns] for row in table.rows],
+        "rows": rows,
+        "standing": _stood_up(heads, rows) if len(heads) > WIDEST and not table.total else [],
+        "dense": len(heads) > ROOMY,
         "total": [_cell(c, table.total.get(c.key, ""), table.currency) for c in table.columns] if table.total else [],
         "meaning": table.meaning[said] or table.meaning[0],
         "notes": [pair[said] or pair[0] for pair in table.notes],
@@ -172,6 +203,11 @@ def _shown(table: Table) -> dict[str, Any]:
         **_charted(table, table.chart, chinese),
         "ran": True,
     }
+
+
+def _stood_up(heads: list[dict[str, Any]], rows: list[list[dict[str, Any]]]) -> list[dict[str, Any]]:
+    """A table of many columns and few rows, turned: a line for each column, so that all of it is seen."""
+    return [{"title": head["title"], "cells": [row[at] for row in rows]} for at, head in enumerate(heads)]
 
 
 def _cell(column: Column, value: Any, currency: str) -> dict[str, Any]:

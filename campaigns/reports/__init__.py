@@ -53,12 +53,18 @@ class Table:
 
 
 class Report(ABC, Generic[P]):
-    """One report, addressed by `key` in the admin and at /api/reports/<key>."""
+    """One report, addressed by `key` in the admin and at /api/reports/<key>. `words` has the names of parameters'
+    values as (English, Chinese) pairs; others are shown as they are written."""
 
     key: ClassVar[str]
     title: ClassVar[str]
     title_zh: ClassVar[str]
     Params: type[P]
+    words: ClassVar[Mapping[str, tuple[str, str]]] = {}
+
+    def in_force(self, params: P, now: datetime) -> P:
+        """The parameters with whatever stands in for those left empty, as the form shows them."""
+        return params
 
     @abstractmethod
     def run(self, params: P, now: datetime) -> Table:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from typing import Annotated
+from typing import Annotated, TypeVar
 from zoneinfo import ZoneInfo
 
 from django.conf import settings
@@ -42,6 +42,15 @@ class PeriodParams(Params):
         if self.from_ and self.to and self.from_ > self.to:
             raise ValueError("'from' lies after 'to'")
         return self
+
+
+P = TypeVar("P", bound=PeriodParams)
+
+
+def filled(params: P, now: datetime) -> P:
+    """The parameters with both days said."""
+    days = period(params, now)
+    return params.model_copy(update={"from_": days.first, "to": days.last})
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from campaigns.attribution import models
 from campaigns.models import Campaign, Conversion, Credit
 from campaigns.reports import Chart, Column, Report, Table, reports
 from campaigns.reports._lift import REVERSALS, Lift, journeys_with_holdout, lifts_of
-from campaigns.reports._period import Period, PeriodParams, one_moment, period
+from campaigns.reports._period import Period, PeriodParams, filled, one_moment, period
 from campaigns.reports._utm_words import MEANING, imbalance, notes, refused
 from common.text import say, utm_value
 from messaging.models import Click, Delivery
@@ -88,6 +88,10 @@ class UtmConversions(Report[UtmParams]):
     title: ClassVar[str] = "UTM conversions"
     title_zh: ClassVar[str] = "UTM 转化"
     Params = UtmParams
+    words: ClassVar[Mapping[str, tuple[str, str]]] = TITLES
+
+    def in_force(self, params: UtmParams, now: datetime) -> UtmParams:
+        return filled(params, now)
 
     def run(self, params: UtmParams, now: datetime) -> Table:
         span = period(params, now)

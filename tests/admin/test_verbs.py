@@ -10,6 +10,7 @@ import pytest
 from bs4 import BeautifulSoup
 from django.test import Client
 from django.urls import reverse
+from django.utils import timezone
 
 from campaigns.models import Enrolment, Journey
 from common.models import ApiKey, AuditEntry, Parked
@@ -327,6 +328,36 @@ def test_a_report_with_wrong_parameters_says_so(shop: Any, login: Any) -> None:
     text = said(answer)
     assert "from" in text
     assert "Nothing to report" not in text
+
+
+def test_a_report_shows_the_days_in_force_and_offers_what_there_is(shop: Any, login: Any) -> None:
+    def form(query: str, language: str = "en") -> BeautifulSoup:
+        answer = login("viewer", language).get(f"/admin/reports/utm-conversions/{query}")
+        return BeautifulSoup(answer.content, "html.parser")
+
+    def ticked(page: BeautifulSoup) -> list[tuple[str, bool]]:
+        return [(str(box["value"]), box.has_attr("checked")) for box in page.select("input[name=by]")]
+
+    page, today = form(""), timezone.localdate(shop)
+    days = [page.select_one(f"input[name={name}]")["value"] for name in ("from", "to")]  # type: ignore[index]
+    assert days == [str(today - timedelta(days=29)), str(today)]
+    usual = [("source", True), ("medium", True), ("campaign", True), ("content", False), ("term", False)]
+    assert ticked(page) == usual
+    assert [one.text for one in page.select("select[name=model] option")] == ["", "Last touch", "Linear"]
+    turned = form("?by=campaign,source&to=2026-03-31", "zh-hans")
+    assert [box.parent.get_text(strip=True) for box in turned.select("input[name=by]")] == [  # type: ignore[union-attr]
+        "活动", "来源", "媒介", "内容", "字词",
+    ]  # fmt: skip
+    assert [value for value, on in ticked(turned) if on] == ["campaign", "source"]
+    assert turned.select_one("input[name=from]")["value"] == "2026-03-02"  # type: ignore[index]
+
+
+def test_a_report_of_many_columns_is_turned(shop: Any, login: Any) -> None:
+    page = BeautifulSoup(login("viewer").get("/admin/reports/holdout-lift/").content, "html.parser")
+    lines = page.select("table.p-standing tr")
+    assert [line.th.text for line in lines][:3] == ["Journey", "Experiment", "Arm"]  # type: ignore[union-attr]
+    assert len({len(line.select("td")) for line in lines}) == 1
+    assert len(lines) == 22
 
 
 def test_the_audit_log_cannot_be_touched(shop: Any, login: Any) -> None:
