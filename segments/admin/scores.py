@@ -9,6 +9,7 @@ from urllib.parse import urlencode
 
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
+from django.utils.safestring import SafeString
 from django.utils.translation import gettext
 
 from common import clock
@@ -18,6 +19,9 @@ from segments.admin.builder.words import word
 from segments.models.known import STAGES, Band, Stage
 from segments.patience import TooSlow, patient
 from segments.rfm import CELL_OF
+from segments.rfm_reads import CellValue, Movement, movement, value_at_risk
+from segments.rfm_words import cell_name
+from segments.stage_reads import stage_flow
 
 PERIODS = (7, 30, 90)
 LONG = 4.0  # seconds
@@ -33,23 +37,22 @@ class ScoreRoutes:
     @route("scores/rfm/", "segments.view_scores", methods=("GET",))
     def rfm(self, request: HttpRequest) -> HttpResponse:
         """The grid and the cells: how many, how much they spent, who came and went."""
-        now, days = clock.now(), _days(request)
-        cells, octants, grid = boards.by_cell(), boards.by_octant(), boards.by_grid()
-        moves = _moves(now, days)
-        net = boards.net_of(moves or [])
-        most = max((tally.people for tally in grid.values()), default=0)
+        days = _days(request)
+        octants, grid, cells = boards.by_octant(), boards.by_grid(), value_at_risk()
+        most, moved = max((tally.people for tally in grid.values()), default=0), _movement(clock.now(), days)
         answer: HttpResponse = self.page(
             request,
             "admin/segments/scores/rfm.html",
             gettext("RFM"),
             rows=[{"r": r, "cells": [_square(r, f, grid[r, f], most) for f in range(1, 6)]} for r in range(5, 0, -1)],
             columns=range(1, 6),
-            cells=[_line("cell", key, tally, cells, net.get(key, (0, 0))) for key, tally in cells.items()],
-            octants=[_line("octant", key, one, octants) for key, one in octants.items()],
-            moves=None if moves is None else [_said(move) for move in moves[:12]],
+            cells=[_cell(one, sum(other.spent for other in cells), moved) for one in cells],
+            octants=[_octant(key, one, octants) for key, one in octants.items()],
+            slow=moved is None,
+            moves=_largest(moved),
             scored=sum(tally.people for tally in grid.values()),
-            at_stake=show.money(sum(cells[key].spent for key in boards.SLIPPING)),
-            slipping=sum(cells[key].people for key in boards.SLIPPING),
+            slipping=sum(one.people_at_risk for one in cells),
+            at_stake=show.money(sum(one.at_risk for one in cells)),
             **_period(days),
         )
         return answer
@@ -58,7 +61,8 @@ class ScoreRoutes:
     def stages(self, request: HttpRequest) -> HttpResponse:
         """Who stands where in the life cycle, and from where to where people moved in a period."""
         now, days = clock.now(), _days(request)
-        moved = boards.stage_moves(since=now - timedelta(days=days), until=now)
+        flows = stage_flow(since=now - timedelta(days=days), until=now)
+        moved = {(flow.before, flow.after): flow.moves for flow in flows if flow.after in STAGES}
         counts = overview.people_by_stage()
         answer: HttpResponse = self.page(
             request,
@@ -84,7 +88,15 @@ class ScoreRoutes:
             request,
             "admin/segments/scores/health.html",
             gettext("Health"),
-            bands=[{"one": one, "label": labels[one.band], "make": _make_band(one.band)} for one in bands],
+            bands=[
+                {
+                    "one": one,
+                    "label": labels[one.band],
+                    "make": _make_band(one.band),
+                    "url": _people(band=one.band) if one.band else "",
+                }
+                for one in bands
+            ],
             total=sum(one.people for one in bands),
             flow=_matrix(moved, list(labels), labels, list(labels)),
             heads=[str(label) for label in labels.values()],
@@ -109,7 +121,7 @@ class ScoreRoutes:
                 {
                     "row": row,
                     "stage": show.state_of(row, "stage"),
-                    "cell": word(row.cell),
+                    "cell": cell_name(row.cell),
                     "spent": show.money(row.spent),
                 }
                 for row in shown
@@ -120,13 +132,24 @@ class ScoreRoutes:
         return answer
 
 
-def _moves(now: datetime, days: int) -> list[boards.Move] | None:
-    """The moves between cells, or None when the log is too long for a page."""
+def _movement(now: datetime, days: int) -> Movement | None:
+    """Who was in which cell some days ago and is where now; None when the log is too long for a page."""
     try:
         with patient(LONG):
-            return boards.rfm_moves(since=now - timedelta(days=days), until=now)
+            return movement(since=now - timedelta(days=days))
     except TooSlow:
         return None
+
+
+def _largest(moved: Movement | None, limit: int = 12) -> list[dict[str, Any]]:
+    """The most frequent ways from one cell to another."""
+    ways = [(people, *way) for way, people in (moved.counts if moved else {}).items() if way[0] != way[1]]
+    nowhere = gettext("nowhere")
+    ordered = sorted(ways, key=lambda way: (-way[0], way[1:]))[:limit]
+    return [
+        {"before": cell_name(before) or nowhere, "after": cell_name(after) or nowhere, "people": people}
+        for people, before, after in ordered
+    ]
 
 
 def _days(request: HttpRequest) -> int:
@@ -141,26 +164,31 @@ def _period(days: int) -> dict[str, Any]:
 def _square(r: int, f: int, tally: boards.Tally, most: int) -> dict[str, Any]:
     """One square of the grid; its colour is its share of the fullest."""
     return {
-        "r": r, "f": f, "people": tally.people, "spent": show.money(tally.spent), "name": word(CELL_OF[f"{r}{f}"]),
+        "r": r, "f": f, "people": tally.people, "spent": show.money(tally.spent), "name": cell_name(CELL_OF[f"{r}{f}"]),
         "heat": round(50 * tally.people / most) if most else 0, "url": _people(r=r, f=f),
     }  # fmt: skip
 
 
-def _line(
-    column: str, key: str, tally: boards.Tally, others: dict[str, boards.Tally], net: tuple[int, int] = (0, 0)
-) -> dict[str, Any]:
-    people, spent = (sum(getattr(one, name) for one in others.values()) for name in ("people", "spent"))
+def _cell(one: CellValue, spent: int, moved: Movement | None) -> dict[str, Any]:
+    """One line of the cells: people, money, what of it is at risk, who came and went."""
     return {
-        "key": key, "name": word(key), "people": tally.people, "bar": show.bar(tally.people, people),
-        "spent": show.money(tally.spent), "share": f"{tally.spent / spent:.1%}" if spent > 0 else "–",
-        "mean": show.money(round(tally.spent / tally.people)) if tally.people else "–", "came": net[0], "went": net[1],
-        "url": _people(**{column: key}), "make": _make(**{column: key}),
+        "key": one.cell, "name": cell_name(one.cell), "people": one.people, "bar": _bar(one.people, one.share),
+        "spent": show.money(one.spent), "share": f"{one.spent / spent:.1%}" if spent > 0 else "–",
+        "at_risk": show.money(one.at_risk), "came": moved.entered(one.cell) if moved else "–",
+        "went": moved.left(one.cell) if moved else "–", "url": _people(cell=one.cell), "make": _make(cell=one.cell),
     }  # fmt: skip
 
 
-def _said(move: boards.Move) -> dict[str, Any]:
-    nowhere = gettext("nowhere")
-    return {"before": word(move.before) or nowhere, "after": word(move.after) or nowhere, "people": move.people}
+def _octant(key: str, tally: boards.Tally, others: dict[str, boards.Tally]) -> dict[str, Any]:
+    everybody = sum(one.people for one in others.values())
+    return {
+        "key": key, "name": cell_name(key), "bar": show.bar(tally.people, everybody), "spent": show.money(tally.spent),
+        "url": _people(octant=key), "make": _make(octant=key),
+    }  # fmt: skip
+
+
+def _bar(people: int, share: float) -> SafeString:
+    return show.bar(people, round(people / share) if share else 0)
 
 
 def _matrix(
@@ -205,7 +233,8 @@ def _begin(rule: dict[str, Any], key: str, name: str) -> str:
 
 def _named(where: dict[str, Any]) -> str:
     """What a set of filters is called: "RFM: Champions", "R 5 · F 4"."""
-    words = [f"RFM: {word(where[name])}" for name in ("cell", "octant") if name in where]
+    words = [f"RFM: {cell_name(where[name])}" for name in ("cell", "octant") if name in where]
     words += [f"{AXES[axis]} {where[axis]}" for axis in AXES if axis in where]
     words += [str(Stage(where["stage"]).label)] if "stage" in where else []
+    words += [f"{gettext('Health')}: {Band(where['band']).label}"] if "band" in where else []
     return " · ".join(words)

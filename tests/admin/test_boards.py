@@ -116,7 +116,8 @@ def test_overlap_and_moves_are_fragments_in_few_statements(shop: Any, login: Any
 
 
 def test_what_takes_too_long_is_said_politely(shop: Any, login: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    from segments import boards, overlaps
+    from segments import overlaps
+    from segments.admin import scores
     from segments.patience import TooSlow
 
     def never(*_: Any, **__: Any) -> Any:
@@ -125,7 +126,7 @@ def test_what_takes_too_long_is_said_politely(shop: Any, login: Any, monkeypatch
     segment = Segment.objects.order_by("pk")[0]
     monkeypatch.setattr(overlaps, "overlaps", never)
     monkeypatch.setattr(overlaps, "came_and_went", never)
-    monkeypatch.setattr(boards, "rfm_moves", never)
+    monkeypatch.setattr(scores, "movement", never)
     for address in (url("overlap", segment.pk), url("moves", segment.pk), url("rfm")):
         assert "longer than a few seconds" in soup(login("viewer").get(address)).get_text()
 

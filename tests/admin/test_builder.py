@@ -18,9 +18,10 @@ from segments.admin.builder import draw, read_posted
 from segments.admin.builder.form import Posted, read_scalar
 from segments.admin.builder.inputs import inputs_of
 from segments.admin.builder.problems import prove
+from segments.admin.builder.suggest import source_of
 from segments.admin.builder.tree import changed, spots
 from segments.admin.builder.widget import change_draft, focus_after, same_rule
-from segments.models import Badge, Segment
+from segments.models import Badge, EventProperty, Segment
 from segments.rules.operators import operators
 from tests.people import NOW, make_fact, make_profile
 
@@ -319,7 +320,24 @@ def test_offers_come_from_the_data_in_few_statements(db: None) -> None:
         with CaptureQueriesContext(connection) as asked:
             draw(Posted({"all": one * many}, "builder"))
         counts.append(len(asked))
-    assert (counts[0], counts[1]) == (6, 6 + 4)  # four badges more, each looked up once by its operator
+    assert (counts[0], counts[1]) == (7, 7 + 4)  # four badges more, each looked up once by its operator
+
+
+def test_what_was_learnt_of_an_event_is_offered_without_reading_its_facts(db: None) -> None:
+    for key in ("", "song", "year"):
+        EventProperty.objects.create(event="Played", key=key, type="text", first_seen_at=NOW, last_seen_at=NOW)
+    asked = {"op": "event_count", "params": {"event": "Played", "where": {"song": "s1"}}}
+    page = BeautifulSoup(draw(Posted(asked, "builder")), "html.parser")
+    assert [str(one["value"]) for one in page.select("#rule-0-where-offers option")] == ["song", "year"]
+
+
+def test_a_parameter_is_offered_what_it_is_named_after() -> None:
+    named = {
+        ("in_segment", "segment"): "segment", ("level", "levels"): "level", ("consent", "topic"): "topic",
+        ("in_journey", "journey"): "journey", ("event_sequence", "first"): "fact", ("trait", "first"): "",
+        ("event_count", "count"): "", ("event_measure", "property"): "property", ("trait", "values"): "value",
+    }  # fmt: skip
+    assert {pair: source_of(pair[0], inputs_of(pair[0])[pair[1]]) for pair in named} == named
 
 
 # Over the wire

@@ -194,8 +194,7 @@ class Drawing:
         if source == "value":
             return self.known.values(str(params.get("trait", ""))), _id(place, one.name, "offers")
         if source == "property":
-            names = self.known.properties(fact_beside(op, one, params))
-            return [(name, "") for name in names], _id(place, one.name, "offers")
+            return self.known.properties(fact_beside(op, one, params)), _id(place, one.name, "offers")
         if source:
             self.known.options(source)
             return [], f"rule-offers-{source}"

@@ -15,12 +15,13 @@ from django.db import connection
 
 from common.models.named import Named
 from segments.admin.builder.inputs import Input, inputs_of
-from segments.models import Event, Profile, Trait
+from segments.models import Event, EventProperty, Profile, Trait
 from segments.rules.operators._traits import COLUMNS
 
 MOST = 300
 LOOKED_AT = 200  # people, or facts of a name, whose values are shown
 MOST_EVENTS = 8  # names of facts in one rule whose properties are looked up
+SHORTEST = 4  # letters of a name that may stand for the end of another
 SAMPLED = ("country", "city", "locale", "timezone", "gender")
 NAMES_OF_FACTS = (
     "WITH RECURSIVE names(name) AS (SELECT MIN(name) FROM segments_event UNION ALL"
@@ -45,7 +46,17 @@ def source_of(op: str, one: Input) -> str:
         return "trait"
     if name in ("value", "values") and "trait" in inputs:
         return "value"
-    return next((model for model in (name, name.removesuffix("s")) if model in named_models()), "")
+    if one.kind not in ("text", "list"):
+        return ""  # "count" is a number and no account
+    return _model_called(name) or _model_called(name.removesuffix("s"))
+
+
+def _model_called(name: str) -> str:
+    """The model of that name, or the one whose name ends so: "list" is a static list, "pool" a pool of coupons."""
+    if name in named_models():
+        return name
+    ends = [model for model in named_models() if len(name) >= SHORTEST and model.endswith(name)]
+    return ends[0] if len(ends) == 1 else ""
 
 
 def fact_beside(op: str, one: Input, params: Mapping[str, Any]) -> str:
@@ -64,7 +75,7 @@ class Known:
 
     def __init__(self) -> None:
         self._listed: dict[str, list[Option]] = {}
-        self._properties: dict[str, dict[str, list[str]]] = {}
+        self._properties: dict[str, list[str]] = {}
         self._values: dict[str, list[str]] | None = None
 
     def options(self, source: str) -> list[Option]:
@@ -77,14 +88,16 @@ class Known:
         """Values that a trait was seen with."""
         return [(value, "") for value in self._seen().get(trait, [])]
 
-    def properties(self, fact: str) -> dict[str, list[str]]:
-        """Properties of the newest facts of a name, each with some values."""
+    def properties(self, fact: str) -> list[Option]:
+        """Properties that facts of a name were seen with, learnt or else read from the newest of them."""
         if fact not in self._properties:
             if not fact or len(self._properties) >= MOST_EVENTS:
-                return {}
+                return []
+            learnt = EventProperty.objects.filter(event=fact).exclude(key="").order_by("key")
+            names = list(learnt.values_list("key", flat=True).distinct()[:MOST])
             newest = Event.objects.filter(name=fact).order_by("-occurred_at")
-            self._properties[fact] = _collect(newest.values_list("properties", flat=True)[:LOOKED_AT])
-        return self._properties[fact]
+            self._properties[fact] = names or list(_collect(newest.values_list("properties", flat=True)[:LOOKED_AT]))
+        return [(name, "") for name in self._properties[fact]]
 
     def _look_up(self, source: str) -> Iterable[Option]:
         if source == "fact":
