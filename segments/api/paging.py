@@ -30,14 +30,13 @@ class Keyset(CursorPagination):
 
     def decode_cursor(self, request: Request) -> Cursor | None:
         text = request.query_params.get("cursor")
-        if text is None:
+        if not text:
             return None
         try:
             cursor = super().decode_cursor(request) if len(text) <= LONGEST else None
-            position = None if cursor is None else cursor.position
         except Exception:  # noqa: BLE001 - whatever a forged cursor makes the decoder raise, it is no cursor
-            cursor, position = None, None
-        if cursor is None or (position is not None and not _is_id(position)):
+            cursor = None
+        if cursor is None or not _is_id(cursor.position):  # ids differ, so every link we give names one
             raise ValidationError({"cursor": "Not a cursor that this list gave."})
         return cursor
 

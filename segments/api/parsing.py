@@ -3,15 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from itertools import islice
 from typing import IO, Any
 
-from rest_framework.exceptions import ParseError
+from rest_framework.exceptions import ErrorDetail, ParseError, ValidationError
 from rest_framework.parsers import BaseParser
+from rest_framework.settings import api_settings
 
 from common.text import has_poison
 from segments.api.refusals import TooLarge
 from segments.ingest.body import Poison, read_json
 from segments.ingest.limits import BODY_BYTES, BadBody
+
+MOST_ERRORS = 100  # of one body; whoever sends more of them has other things to look at first
+WHY = {
+    "bad_text": "The text holds a character that cannot be stored (NUL or half a surrogate pair).",
+    "not_a_number": "NaN and Infinity are not JSON.",
+    "number_too_large": "The number does not fit into 64 bits.",
+    "too_deep": "It nests too deeply.",
+    "duplicate_key": "The object has a key twice.",
+}
 
 
 class CarefulJSON(BaseParser):
@@ -29,8 +40,11 @@ class CarefulJSON(BaseParser):
             value = read_json(raw)
         except BadBody as bad:
             raise ParseError(bad.message, code=bad.code) from None
-        for path, why in poison_in(value):
-            raise ParseError(f"{path or 'body'}: {why}", code=why)
+        found: dict[str, list[ErrorDetail]] = {}
+        for path, why in islice(poison_in(value), MOST_ERRORS):
+            found.setdefault(path or api_settings.NON_FIELD_ERRORS_KEY, []).append(ErrorDetail(WHY[why], code=why))
+        if found:
+            raise ValidationError(found)
         return value
 
 

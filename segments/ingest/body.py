@@ -60,7 +60,9 @@ def read_json(raw: bytes) -> Any:
     if not raw.strip():
         raise BadBody(400, "empty_body", "the body is empty")
     if may_be_deep(raw, DEPTH + ENVELOPE):
-        raw = cut_deep(raw, DEPTH + ENVELOPE)
+        raw, endless = _cut(raw, DEPTH + ENVELOPE)
+        if endless:  # no JSON either, but this is what is wrong with it
+            raise BadBody(400, "too_deep", f"the body nests deeper than {DEPTH + ENVELOPE} levels")
     try:
         return _DECODER.decode(raw.decode("utf-8", "surrogateescape"))
     except (ValueError, RecursionError) as error:
@@ -90,6 +92,11 @@ def may_be_deep(raw: bytes, limit: int) -> bool:
 
 def cut_deep(raw: bytes, limit: int) -> bytes:
     """The body with every value that nests deeper than `limit` replaced by a number that is refused later."""
+    return _cut(raw, limit)[0]
+
+
+def _cut(raw: bytes, limit: int) -> tuple[bytes, bool]:
+    """The same, and whether the last such value never ends: nothing of it is left then."""
     kept, depth, start, cut = [], 0, 0, 0
     for token in _TOKEN.finditer(raw):
         step = _STEP.get(raw[token.start()], 0)
@@ -103,7 +110,7 @@ def cut_deep(raw: bytes, limit: int) -> bytes:
                 kept.append(CUTTER.encode())
                 start, cut = token.end(), 0
             depth -= 1
-    return b"".join(kept) if cut else b"".join(kept) + raw[start:]
+    return b"".join(kept if cut else [*kept, raw[start:]]), bool(cut)
 
 
 def calls_of(body: Any) -> Sequence[Any]:

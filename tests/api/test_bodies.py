@@ -10,6 +10,7 @@ from tests.api.callers import a_program, codes
 
 pytestmark = pytest.mark.django_db
 ENROL = "/api/journeys/welcome/enrol"
+NOWHERE = "non_field_errors"  # the body as a whole
 
 
 def post(body: bytes | str, content_type: str = "application/json") -> Any:
@@ -18,18 +19,34 @@ def post(body: bytes | str, content_type: str = "application/json") -> Any:
 
 
 @pytest.mark.parametrize(
-    ("body", "code"),
+    ("body", "code", "attr"),
     [
-        (" ", "empty_body"), ("{", "not_json"), (b"\xff\xfe", "not_json"), ('{"people": NaN}', "not_a_number"),
-        ('{"people": [{"user_id": "a\\u0000"}]}', "bad_text"), ('{"people": [{"user_id": "\\ud800"}]}', "bad_text"),
-        ('{"a": 1, "a": 2}', "duplicate_key"), ('{"people": ' + "9" * 4000 + "}", "number_too_large"),
-        ("[" * 5000 + "]" * 5000, "too_deep"), ('{"\\u0000": 1}', "bad_text"),
+        (" ", "empty_body", None), ("{", "not_json", None), (b"\xff\xfe", "not_json", None),
+        ("[" * 200_000, "too_deep", None), ('{"people": NaN}', "not_a_number", "people"),
+        ('{"people": [{"user_id": "a\\u0000"}]}', "bad_text", "people.0.user_id"),
+        ('{"people": [{"user_id": "\\ud800"}]}', "bad_text", "people.0.user_id"),
+        ('{"a": 1, "a": 2}', "duplicate_key", NOWHERE), ('{"people": ' + "9" * 4000 + "}", "number_too_large", "people"),
+        ("[" * 5000 + "]" * 5000, "too_deep", ".".join("0" * 34)), ('{"\\u0000": 1}', "bad_text", NOWHERE),
     ],
 )  # fmt: skip
-def test_a_poisoned_body_is_400(body: bytes | str, code: str) -> None:
+def test_a_poisoned_body_is_400_and_says_where(body: bytes | str, code: str, attr: str | None) -> None:
     answer = post(body)
     assert answer.status_code == 400
-    assert codes(answer) == [(code, None)]
+    assert codes(answer) == [(code, attr)]
+
+
+def test_everything_that_cannot_be_stored_is_told_at_once() -> None:
+    variables = '{"a": "x\\u0000", "b": NaN, "c": {"d": [1, 1e400]}, "e": "fine"}'
+    answer = post(f'{{"people": [{{"user_id": "u1", "variables": {variables}}}, {{"user_id": "\\ud800"}}]}}')
+    assert answer.json()["type"] == "validation_error"
+    assert codes(answer) == [
+        ("bad_text", "people.0.variables.a"),
+        ("not_a_number", "people.0.variables.b"),
+        ("number_too_large", "people.0.variables.c.d.1"),
+        ("bad_text", "people.1.user_id"),
+    ]
+    flood = post("[" + ",".join(["NaN"] * 5000) + "]")
+    assert len(codes(flood)) == 100
 
 
 @pytest.mark.parametrize(
@@ -63,6 +80,8 @@ def test_over_the_limit_of_the_whole_server_is_413_too() -> None:
         ("/api/segments", {"limit": "-1"}, "limit"), ("/api/segments", {"limit": "x"}, "limit"),
         ("/api/segments", {"cursor": "x"}, "cursor"), ("/api/segments", {"cursor": "cD1hYmM="}, "cursor"),
         ("/api/segments", {"cursor": "cD0wJm89LTE="}, "cursor"), ("/api/segments", {"cursor": "é" * 300}, "cursor"),
+        ("/api/segments", {"cursor": "\x00"}, "cursor"), ("/api/segments", {"cursor": "AAAA"}, "cursor"),
+        ("/api/segments", {"cursor": "cj0x"}, "cursor"), ("/api/segments", {"cursor": "bz0x"}, "cursor"),
         ("/api/inbox", {}, "user_id"), ("/api/reports/utm-conversions", {"by": "shoe"}, "by.0"),
         ("/api/reports/utm-conversions", {"from": "soon"}, "from"), ("/api/reports/utm-conversions", {"x": "1"}, "x"),
         ("/api/reports/holdout-lift", {"window": "0"}, "window"),
