@@ -16,7 +16,8 @@ from django.db.models.functions import Cast
 from common.models import AuditEntry
 from segments import erase, export
 from segments.holdings import Person
-from segments.models import Coupon, ImportJob, Profile, RejectedRow, Trait
+from segments.models import Coupon, ImportJob, Membership, Profile, RejectedRow, Segment, Trait
+from segments.models.groups import ListMember, StaticList
 
 OWN = ("userId", "user_id", "anonymousId", "anonymous_id", "distinct_id", "email", "phone")
 
@@ -121,3 +122,23 @@ class FreeCoupons(erase.EraseHandler):
                     profile=None, origin=None, order_ref="", claim_key=key, state=state
                 )
         return len(rows)
+
+
+@erase.handlers.register("groups")
+class LeaveGroups(erase.EraseHandler):
+    """Memberships go without a fact of leaving, and the sizes shown count who is left."""
+
+    keeps = (Membership, ListMember)
+
+    def settle(self, person: Person, *, now: datetime) -> int:
+        with transaction.atomic():
+            return _leave(Membership, "segment", Segment, person) + _leave(ListMember, "list", StaticList, person)
+
+
+def _leave(members: type[Any], group: str, groups: type[Any], person: Person) -> int:
+    rows = members.objects.filter(profile__in=person.ids)
+    left = set(rows.values_list(f"{group}_id", flat=True))
+    gone: int = rows.delete()[0]
+    for pk in sorted(left):
+        groups.objects.filter(pk=pk).update(size=members.objects.filter(**{group: pk}).count())
+    return gone

@@ -7,6 +7,8 @@ import uuid
 from datetime import datetime, timedelta
 from typing import Any
 
+from django.db.models import F
+
 from campaigns.models import Arm, Assignment, Conversion, Credit, Enrolment, Experiment, Touch, Visit
 from common.models import AuditEntry, Parked
 from messaging.models import Account, Address, Attempt, Click, Consent, Delivery, Receipt
@@ -19,6 +21,8 @@ from segments.models import (
     CouponPool,
     Event,
     Grant,
+    Health,
+    HealthChange,
     Identity,
     ImportJob,
     Membership,
@@ -32,6 +36,7 @@ from segments.models import (
     StageChange,
     Trait,
 )
+from segments.models.groups import ListMember, StaticList
 from tests.campaigns.flows import DONE, flow, live, node
 from tests.messages import make_version
 from tests.people import NOW, make_fact, make_profile, make_source
@@ -49,6 +54,7 @@ def make_ground() -> dict[str, Any]:
         "pool": CouponPool.objects.create(key="pool", name="Pool", benefit=benefit),
         "badge": Badge.objects.create(key="star", name="Star"),
         "mission": Mission.objects.create(key="view", name="View", fact="Viewed", target=9),
+        "list": StaticList.objects.create(key="list", name="List"),
         "segment": Segment.objects.create(key="all", name="All", rule={"all": []}),
         "experiment": experiment,
         "arms": [Arm.objects.create(experiment=experiment, key=k, position=n, weight=1) for n, k in enumerate("ab")],
@@ -84,6 +90,11 @@ def _own(profile: Profile, mark: str, ground: dict[str, Any], at: datetime) -> N
     Scores.objects.create(profile=profile, stage="growing", computed_at=at, health_detail={"why": mark})
     StageChange.objects.create(profile=profile, at=at, before="", after="growing", reason=mark)
     Membership.objects.create(segment=ground["segment"], profile=profile, entered_at=at)
+    ListMember.objects.create(list=ground["list"], profile=profile, added_at=at)
+    for row in (ground["segment"], ground["list"]):
+        type(row).objects.filter(pk=row.pk).update(size=F("size") + 1)
+    Health.objects.create(profile=profile, score=50, band="watch", parts={"why": mark}, computed_at=at)
+    HealthChange.objects.create(profile=profile, at=at, after="watch", reason=mark[:20])
 
 
 def _earn(profile: Profile, mark: str, ground: dict[str, Any], at: datetime) -> None:
