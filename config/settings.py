@@ -122,6 +122,7 @@ LOGIN_URL, LOGIN_REDIRECT_URL = "admin:login", "admin:index"
 FORMAT_MODULE_PATH = ["config.formats"]
 TIME_ZONE = "UTC"
 WORKSPACE_ZONE = text("WORKSPACE_ZONE", "UTC")
+STAGE_PRESET = text("STAGE_PRESET", "commerce")
 CURRENCY = text("CURRENCY", "USD")
 EXCHANGE_RATES = dict(pair.split("=", 1) for pair in words("EXCHANGE_RATES", []) if "=" in pair)
 ATTRIBUTION_PATH = text("ATTRIBUTION_PATH", "all")

@@ -6,9 +6,10 @@ see docs/lifecycle.md.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import date, datetime, timedelta
 from itertools import pairwise
@@ -112,22 +113,59 @@ def own_gap(days: Sequence[date]) -> float | None:
     return quantile(gaps, 0.9)
 
 
-def settle(before: Standing | None, days: Sequence[date], *, now: datetime, zone: ZoneInfo, rhythm: Rhythm) -> Standing:
+class Rule(ABC):
+    """How a stage is judged by the local days of somebody's acts alone; orders here, other acts in stage_presets."""
+
+    @abstractmethod
+    def judge(self, days: Sequence[date], today: date, rhythm: Rhythm) -> Judged:
+        """The bare rule on the days up to `today`, ascending."""
+
+    @abstractmethod
+    def reason(self, judged: Judged, days: Sequence[date]) -> str:
+        """Why, as a key and numbers (segments.stage_reasons)."""
+
+    def turns(self, days: Sequence[date]) -> Iterable[date]:
+        """Days on which silence may change the answer, beside those on which it grows too long."""
+        return ()
+
+
+class ByOrders(Rule):
+    """The rule of a shop."""
+
+    def judge(self, days: Sequence[date], today: date, rhythm: Rhythm) -> Judged:
+        return judge(days, today, rhythm)
+
+    def reason(self, judged: Judged, days: Sequence[date]) -> str:
+        return _reason(judged, days)
+
+
+BY_ORDERS = ByOrders()
+
+
+def settle(
+    before: Standing | None,
+    days: Sequence[date],
+    *,
+    now: datetime,
+    zone: ZoneInfo,
+    rhythm: Rhythm,
+    rule: Rule = BY_ORDERS,
+) -> Standing:
     """The stage at `now`. A better one counts at once; a worse one when it has held at two local midnights in a
     row, and at most one such change in 24 hours."""
     today = local_date(now, zone)
-    judged = judge(days, today, rhythm)
+    judged = rule.judge(days, today, rhythm)
+    since = start_of_day(today, zone)
     if before is None:
-        return _finish(Standing(judged.stage, now), judged, days, now=now, zone=zone)
-    if RANK[judged.stage] >= RANK[before.stage]:
-        return _finish(_risen(before, judged, days, now=now, zone=zone), judged, days, now=now, zone=zone)
-    held = _held(judged, days, today, rhythm)
-    if RANK[held] < RANK[before.stage] and now - before.since >= DWELL:
-        fallen = Standing(held, now, won_back_until=before.won_back_until)
-        return _finish(fallen, judged, days, now=now, zone=zone)
-    since = before.pending_since if before.pending == judged.stage else start_of_day(today, zone)
-    waiting = Standing(before.stage, before.since, judged.stage.value, since, before.won_back_until)
-    return _finish(waiting, judged, days, now=now, zone=zone)
+        found = Standing(judged.stage, now)
+    elif RANK[judged.stage] >= RANK[before.stage]:
+        found = _risen(before, judged, days, now=now, zone=zone)
+    elif RANK[held := _held(judged, days, today, rhythm, rule)] < RANK[before.stage] and now - before.since >= DWELL:
+        found = Standing(held, now, won_back_until=before.won_back_until)
+    else:
+        since = before.pending_since or since if before.pending == judged.stage else since
+        found = Standing(before.stage, before.since, judged.stage.value, since, before.won_back_until)
+    return _finish(found, judged, days, now=now, zone=zone, rule=rule)
 
 
 def rhythm_of(every: Counter[int], first: Counter[int]) -> Rhythm:
@@ -166,12 +204,12 @@ def _by_orders(count: int) -> Stage:
     return Stage.GROWING if count <= GROWING_ORDERS else Stage.MATURE
 
 
-def _held(judged: Judged, days: Sequence[date], today: date, rhythm: Rhythm) -> Stage:
+def _held(judged: Judged, days: Sequence[date], today: date, rhythm: Rhythm, rule: Rule) -> Stage:
     """The best of the stages now, at this day's midnight and at the one before: what has held all the time."""
     stages = [judged.stage]
     for day in (today, today - timedelta(days=1)):
         before_midnight = days[: bisect_left(days, day)]
-        stages.append(judge(before_midnight, day, rhythm).stage)
+        stages.append(rule.judge(before_midnight, day, rhythm).stage)
     return max(stages, key=RANK.__getitem__)
 
 
@@ -184,12 +222,15 @@ def _risen(before: Standing, judged: Judged, days: Sequence[date], *, now: datet
     return Standing(judged.stage, now, won_back_until=now + WON_BACK if came_back else won_back)
 
 
-def _finish(found: Standing, judged: Judged, days: Sequence[date], *, now: datetime, zone: ZoneInfo) -> Standing:
+def _finish(
+    found: Standing, judged: Judged, days: Sequence[date], *, now: datetime, zone: ZoneInfo, rule: Rule
+) -> Standing:
     """Add the reason, the usual gap, and when to look again."""
     today, next_days = local_date(now, zone), []
     if days:
         limits = (judged.warn, judged.churn)
         next_days = [day for limit in limits if (day := days[-1] + timedelta(days=int(limit) + 1)) > today]
+        next_days += [day for day in rule.turns(days) if day > today]
     if found.pending or judged.stage != found.stage:
         next_days.append(today + timedelta(days=1))
     instants = [start_of_day(day, zone) for day in next_days]
@@ -199,7 +240,7 @@ def _finish(found: Standing, judged: Judged, days: Sequence[date], *, now: datet
     if found.pending and found.since + DWELL > now:
         instants.append(found.since + DWELL)
     return Standing(
-        found.stage, found.since, found.pending, found.pending_since, until, _reason(judged, days), judged.own,
+        found.stage, found.since, found.pending, found.pending_since, until, rule.reason(judged, days), judged.own,
         min(instants) if instants else None,
     )  # fmt: skip
 

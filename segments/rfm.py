@@ -9,7 +9,7 @@ from __future__ import annotations
 from array import array
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
@@ -18,8 +18,10 @@ from django.db.models import Count, Max, QuerySet, Sum
 from django.db.models.functions import TruncDate
 
 from common.periods import local_date, start_of_day
+from segments.active_days import days_of_some
 from segments.lifecycle import Rhythm, rhythm_of
 from segments.models import Order, RfmEdges
+from segments.stage_presets import COMMERCE, REACH, preset_of
 
 WINDOW_DAYS = 365
 FRACTIONS = (0.2, 0.4, 0.6, 0.8)
@@ -56,6 +58,7 @@ class Edges:
     window_days: int = WINDOW_DAYS
     pk: int | None = None
     rhythm: Rhythm = field(default_factory=Rhythm)
+    preset: str = COMMERCE
 
 
 @dataclass(frozen=True)
@@ -129,15 +132,17 @@ def latest_edges() -> Edges | None:
     return None if row is None else read_edges(row)
 
 
-def compute_edges(now: datetime, *, zone: ZoneInfo, choices: Choices | None = None) -> Edges:
+def compute_edges(now: datetime, *, zone: ZoneInfo, choices: Choices | None = None, preset: str = "") -> Edges:
     """Freeze new edges from everyone's orders of the window up to `now`, and the population's usual gaps.
 
-    People whose net is not above 0 are left out. Without new `choices` those of the edges in force go on.
+    People whose net is not above 0 are left out. Without new `choices`, or a new `preset` of stages, those of the
+    edges in force go on.
     """
-    chosen = choices or _chosen()
+    last = RfmEdges.objects.order_by("-computed_at", "-pk").first()
+    chosen = choices or _chosen(last)
     recency, frequency, amounts = _population(now, zone=zone, money=chosen.money, window_days=chosen.window_days)
     row = RfmEdges(computed_at=now, window_days=chosen.window_days, money=chosen.money, mode=chosen.mode,
-                   population=len(recency))  # fmt: skip
+                   population=len(recency), preset=preset or (last.preset if last else COMMERCE))  # fmt: skip
     if chosen.mode == "fixed":
         row.recency, row.frequency, row.monetary = map(list, (chosen.recency, chosen.frequency, chosen.monetary))
     else:
@@ -145,13 +150,14 @@ def compute_edges(now: datetime, *, zone: ZoneInfo, choices: Choices | None = No
     count = len(recency) or 1
     row.means = dict(zip(("recency", "frequency", "monetary"), (sum(v) / count for v in (recency, frequency, amounts)),
                          strict=True))  # fmt: skip
-    row.gaps = rhythm_of(*count_gaps(now, zone=zone)).as_json()
+    active = preset_of(row.preset) is not None
+    acts = days_of_some(now, zone=zone, reach=REACH) if active else order_days(now, zone=zone)
+    row.gaps = rhythm_of(*count_gaps(acts)).as_json()
     row.save()
     return read_edges(row)
 
 
-def _chosen() -> Choices:
-    row = RfmEdges.objects.order_by("-computed_at", "-pk").first()
+def _chosen(row: RfmEdges | None) -> Choices:
     if row is None:
         return Choices()
     return Choices(row.window_days, row.money, row.mode, row.recency, row.frequency, row.monetary)
@@ -179,13 +185,18 @@ def _population(
     return recency, frequency, amounts
 
 
-def count_gaps(now: datetime, *, zone: ZoneInfo) -> tuple[Counter[int], Counter[int]]:
-    """How often each number of days lay between two order days of a person: all gaps, and first to second."""
+def order_days(now: datetime, *, zone: ZoneInfo) -> Iterator[tuple[int, date]]:
+    """(person, day with an order), in order."""
     standing = Order.objects.filter(state__in=[Order.State.PLACED, Order.State.PAID], placed_at__lte=now)
     days = standing.annotate(day=TruncDate("placed_at", tzinfo=zone)).values_list("profile_id", "day").distinct()
+    yield from days.order_by("profile_id", "day").iterator(chunk_size=CHUNK)
+
+
+def count_gaps(acts: Iterable[tuple[int, date]]) -> tuple[Counter[int], Counter[int]]:
+    """How often each number of days lay between two days of a person's acts: all gaps, and first to second."""
     every, first = Counter[int](), Counter[int]()
     person, before, seen = None, date.min, 0
-    for profile, day in days.order_by("profile_id", "day").iterator(chunk_size=CHUNK):
+    for profile, day in acts:
         if profile != person:
             person, seen = profile, 1
         else:
@@ -201,5 +212,13 @@ def read_edges(row: RfmEdges) -> Edges:
     """The edges of a row."""
     means = (row.means.get("recency", 0.0), row.means.get("frequency", 0.0), row.means.get("monetary", 0.0))
     return Edges(
-        row.recency, row.frequency, row.monetary, means, row.money, row.window_days, row.pk, Rhythm.read(row.gaps)
+        row.recency,
+        row.frequency,
+        row.monetary,
+        means,
+        row.money,
+        row.window_days,
+        row.pk,
+        Rhythm.read(row.gaps),
+        row.preset,
     )

@@ -40,10 +40,14 @@ Row = dict[str, Any]
 
 @dataclass(frozen=True)
 class Reason:
-    """Why people are scored now: ids with new facts, and whether any of those may trigger; how deep the chain is."""
+    """Why people are scored now: ids with new facts, and whether any of those may trigger; how deep the chain is.
+
+    The stage of those `anew` is settled as if none had been known: another rule judges them now.
+    """
 
     live: Mapping[int, bool] = field(default_factory=dict)
     depth: Mapping[int, int] = field(default_factory=dict)
+    anew: Collection[int] = ()
 
 
 @dataclass(frozen=True)

@@ -18,8 +18,9 @@ from django.db.models import Count, Max, Q, Sum
 from common.periods import local_date, start_of_day
 from common.semijoin import among
 from segments.lifecycle import Rhythm
-from segments.models import Order, RfmEdges, Scores
+from segments.models import Order, Profile, RfmEdges, Scores
 from segments.rfm import Edges, Scored, crossing, read_edges, score_person
+from segments.stage_presets import COMMERCE
 
 STANDING = Q(state__in=[Order.State.PLACED, Order.State.PAID])
 COLUMNS = (
@@ -50,22 +51,30 @@ class Stored(NamedTuple):
 
 @dataclass(frozen=True)
 class Page:
-    """The people who must be scored anew, and the last person looked at (None: there was nobody left)."""
+    """The people who must be scored anew, those of them whose stage another rule judged, and the last person looked
+    at (None: there was nobody left)."""
 
     stale: list[int]
     last: int | None
+    turned: frozenset[int] = frozenset()
 
 
 def stale_page(after: int, *, now: datetime, zone: ZoneInfo, edges: Edges, limit: int) -> Page:
-    """Look at the next people with orders, by id after `after`; three statements, whatever their number."""
-    ordered = _ordered(after, now=now, limit=limit)
+    """Look at the next people with orders, by id after `after`; a few statements, whatever their number.
+
+    Where stages are, or ever were, judged by activity, everybody is looked at.
+    """
+    whole = edges.preset != COMMERCE or RfmEdges.objects.exclude(preset=COMMERCE).exists()
+    ordered = (_everybody if whole else _ordered)(after, now=now, limit=limit)
     if not ordered:
         return Page([], None)
     rows = {row[0]: Stored(*row) for row in Scores.objects.filter(among("pk", list(ordered))).values_list(*COLUMNS)}
     known = RfmEdges.objects.in_bulk({row.edges for row in rows.values() if row.edges})
     old = {pk: read_edges(row) for pk, row in known.items()}
     look = _Look(now, local_date(now, zone), zone, edges, old)
-    return Page([pk for pk, sums in ordered.items() if pk not in rows or not look.holds(rows[pk], sums)], max(ordered))
+    stale = [pk for pk, sums in ordered.items() if pk not in rows or not look.holds(rows[pk], sums)]
+    turned = {pk for pk in stale if pk in rows and look.turned(rows[pk])}
+    return Page(stale, max(ordered), frozenset(turned))
 
 
 def _ordered(after: int, *, now: datetime, limit: int) -> dict[int, tuple[Any, ...]]:
@@ -75,7 +84,16 @@ def _ordered(after: int, *, now: datetime, limit: int) -> dict[int, tuple[Any, .
     rows = rows.annotate(
         n=Count("pk", filter=past), net=Sum("net_reporting", filter=past), last=Max("placed_at", filter=past)
     )
-    return {pk: (n, net or 0, last) for pk, n, net, last in rows.values_list("profile_id", "n", "net", "last")[:limit]}
+    found = rows.values_list("profile_id", "n", "net", "last")[:limit]
+    return {pk: (n, net or 0, last) for pk, n, net, last in found}
+
+
+def _everybody(after: int, *, now: datetime, limit: int) -> dict[int, tuple[Any, ...]]:
+    """The same of everybody alive, with orders or without."""
+    alive = Profile.objects.filter(pk__gt=after, merged_into__isnull=True, erased_at__isnull=True).order_by("pk")
+    ids = list(alive.values_list("pk", flat=True)[:limit])
+    bought = _ordered(after, now=now, limit=limit) if ids else {}
+    return {pk: bought.get(pk, (0, 0, None)) for pk in ids}
 
 
 @dataclass(frozen=True)
@@ -89,21 +107,34 @@ class _Look:
     def holds(self, row: Stored, sums: Sequence[Any]) -> bool:
         """Whether scoring the person in full would write nothing."""
         old = self.old.get(row.edges or 0)
-        if old is None or (row.orders_ever, row.spent_ever, row.last_order_at) != tuple(sums):
+        if (
+            old is None
+            or old.preset != self.edges.preset
+            or (row.orders_ever, row.spent_ever, row.last_order_at) != tuple(sums)
+        ):
             return False
         if row.next_change_at is not None and row.next_change_at <= self.now:
             return False
         if (old.window_days, old.money) != (self.edges.window_days, self.edges.money):
             return False
+        if self.edges.preset != COMMERCE and any(
+            _silences(old.rhythm, once) != _silences(self.edges.rhythm, once) for once in (True, False)
+        ):
+            return False
         if not row.last_order_at or not row.first_order_at:
             return True
         last = local_date(row.last_order_at, self.zone)
-        if row.gap_days is None:
+        if row.gap_days is None and self.edges.preset == COMMERCE:
             once = local_date(row.first_order_at, self.zone) == last
             if _silences(old.rhythm, once) != _silences(self.edges.rhythm, once):
                 return False
         return not row.orders or (self._scored(row, last) == (row.r, row.f, row.m, row.cell, row.octant)
                                   and self._same_day(row, last, old))  # fmt: skip
+
+    def turned(self, row: Stored) -> bool:
+        """Whether another rule judged the stage."""
+        old = self.old.get(row.edges or 0)
+        return old is not None and old.preset != self.edges.preset
 
     def _scored(self, row: Stored, last: date) -> tuple[Any, ...]:
         money = row.spent / row.orders if self.edges.money == "mean" else row.spent

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime
 from zoneinfo import ZoneInfo
 
 from django.conf import settings
@@ -14,15 +14,17 @@ from django.db import connection, transaction
 from common.buckets import SHARDS
 from common.periods import local_date, start_of_day, zone
 from common.semijoin import among
+from segments.active_days import active_days
 from segments.facts import names
 from segments.facts.fact import Fact
 from segments.facts.read import process_shard
-from segments.lifecycle import Standing, settle
+from segments.lifecycle import Rule, Standing, settle
 from segments.models import Cursor, Order, Profile, RfmEdges, Scores
 from segments.models.known import Stage
 from segments.rfm import Edges, Scored, compute_edges, latest_edges, next_day, score_person
 from segments.score_moves import FIELDS, Move, Reason, Row, tell_moves, write_moves
 from segments.score_stale import STANDING, stale_page
+from segments.stage_presets import REACH, preset_of, rule_for
 
 READER = "scores"
 PASS = "scores:everyone"
@@ -66,7 +68,7 @@ def score_changed(now: datetime) -> dict[str, int]:
 
 def score_all(now: datetime) -> int:
     """New edges, then everyone with an order, to the end; returns how many rows were written."""
-    edges, total = compute_edges(now, zone=_zone()), 0
+    edges, total = compute_edges(now, zone=_zone(), preset=settings.STAGE_PRESET), 0
     while (wrote := _next_of_everyone(edges, now)) is not None:
         total += wrote
     return total
@@ -81,11 +83,14 @@ def score_shard(shard: int, now: datetime, *, edges: Edges | None = None) -> int
         live: dict[int, bool] = defaultdict(bool)
         depth: dict[int, int] = defaultdict(int)
         for fact in facts:
+            if fact.kind == "system" and fact.name not in READ:
+                continue
             live[fact.profile] |= fact.live
             depth[fact.profile] = max(depth[fact.profile], fact.depth)
         wrote = score_people(live, now=now, edges=frozen, reason=Reason(live, depth))
 
-    process_shard(READER, shard, handle, now=now, limit=PAGE, names=READ)
+    every = preset_of(frozen.preset) is not None  # any act may change a stage that is judged by activity
+    process_shard(READER, shard, handle, now=now, limit=PAGE, names=None if every else READ)
     return wrote
 
 
@@ -102,28 +107,45 @@ def score_people(ids: Collection[int], *, now: datetime, edges: Edges, reason: R
 
 def _score_batch(ids: Sequence[int], *, now: datetime, edges: Edges, reason: Reason) -> int:
     people = Profile.objects.filter(among("pk", ids), merged_into__isnull=True, erased_at__isnull=True)
-    shards = {pk: (shard, quiet) for pk, shard, quiet in people.values_list("pk", "shard", "no_profiling")}
-    before, bought, here = _rows(ids), _orders(ids, now), _zone()
+    alive = list(people.values_list("pk", "shard", "no_profiling", "registered_at"))
+    before, bought, here, preset = _rows(ids), _orders(ids, now), _zone(), preset_of(edges.preset)
+    active = active_days(ids, now=now, zone=here, reach=REACH) if preset else {}
     moves = []
-    for pk, (shard, quiet) in shards.items():
-        old = before.get(pk)
-        row, why = _score(old, [] if quiet else bought[pk], now=now, here=here, edges=edges, quiet=quiet)
+    for pk, shard, quiet, registered in alive:
+        old, orders = before.get(pk), [] if quiet else bought[pk]
+        rule = rule_for(preset, local_date(registered, here) if registered else None)
+        acts = [local_date(order.at, here) for order in orders if order.at <= now]
+        days = acts if preset is None else active.get(pk, [])
+        known = None if old is None or quiet or pk in reason.anew else _standing(old)
+        standing = _settle(known, [] if quiet else days, rule, now=now, here=here, edges=edges)
+        row = _score(old, orders, standing, now=now, here=here, edges=edges)
         if row != old:
-            moves.append(Move(pk, shard, old, row, why))
+            moves.append(Move(pk, shard, old, row, standing.reason))
     if moves:
         write_moves(moves, now=now, edges=edges.pk)
         tell_moves(moves, now=now, reason=reason)
     return len(moves)
 
 
+def _settle(
+    known: Standing | None, days: Sequence[date], rule: Rule, *, now: datetime, here: ZoneInfo, edges: Edges
+) -> Standing:
+    """The stage by the days up to today; what is dated ahead is looked at again when it comes due."""
+    today = local_date(now, here)
+    past = [day for day in days if day <= today]
+    standing = settle(known, past, now=now, zone=here, rhythm=edges.rhythm, rule=rule)
+    if len(past) == len(days):
+        return standing
+    due = start_of_day(min(day for day in days if day > today), here)
+    return replace(standing, changes_on=min(due, standing.changes_on or due))
+
+
 def _score(
-    before: Row | None, bought: list[Bought], *, now: datetime, here: ZoneInfo, edges: Edges, quiet: bool
-) -> tuple[Row, str]:
-    """The row of one person as of `now`, and why the stage is what it is."""
+    before: Row | None, bought: list[Bought], standing: Standing, *, now: datetime, here: ZoneInfo, edges: Edges
+) -> Row:
+    """The row of one person as of `now`."""
     past = [order for order in bought if order.at <= now]
     days = [local_date(order.at, here) for order in past]
-    known = None if before is None or quiet else _standing(before)
-    standing = settle(known, days, now=now, zone=here, rhythm=edges.rhythm)
     today = local_date(now, here)
     inside = [(day, order) for day, order in zip(days, past, strict=True) if (today - day).days < edges.window_days]
     spent, instants = sum(order.net for _, order in inside), [standing.changes_on]
@@ -133,7 +155,7 @@ def _score(
         scored = score_person((today - days[-1]).days, len(inside), money, edges)
         instants.append(start_of_day(next_day(days[-1], inside[0][0], edges, today=today), here))
     instants += [order.at for order in bought[len(past) : len(past) + 1]]
-    row = {
+    return {
         "r": scored.r, "f": scored.f, "m": scored.m, "cell": scored.cell, "octant": scored.octant,
         "orders": len(inside), "spent": spent, "first_order_at": past[0].at if past else None,
         "last_order_at": past[-1].at if past else None, "orders_ever": len(past),
@@ -142,7 +164,6 @@ def _score(
         "stage_next_since": standing.pending_since, "won_back_until": standing.won_back_until,
         "next_change_at": min((at for at in instants if at is not None), default=None),
     }  # fmt: skip
-    return row, standing.reason
 
 
 def _since(before: Row | None, standing: Standing) -> datetime:
@@ -194,7 +215,8 @@ def _next_of_everyone(edges: Edges, now: datetime) -> int | None:
         if cursor.tx < (edges.pk or 0):
             cursor.tx, cursor.position = edges.pk or 0, 0
         page = stale_page(cursor.position, now=now, zone=_zone(), edges=edges, limit=PAGE)
-        wrote = score_people(page.stale, now=now, edges=edges) if page.stale else 0
+        quiet = Reason(dict.fromkeys(page.turned, False), anew=page.turned)  # another rule is nobody's act
+        wrote = score_people(page.stale, now=now, edges=edges, reason=quiet) if page.stale else 0
         cursor.position, cursor.moved_at = page.last or cursor.position, now
         cursor.save(update_fields=["tx", "position", "moved_at"])
         return None if page.last is None else wrote
@@ -218,8 +240,14 @@ def _edges_in_force(now: datetime) -> Edges:
     """The latest edges, or new ones: once each local day, and while few are scored, whenever half as many came."""
     row = RfmEdges.objects.order_by("-computed_at", "-pk").first()
     here = _zone()
-    if row is None or local_date(row.computed_at, here) < local_date(now, here) or _outgrown(row):
-        return compute_edges(now, zone=here)
+    preset = settings.STAGE_PRESET
+    if (
+        row is None
+        or local_date(row.computed_at, here) < local_date(now, here)
+        or _outgrown(row)
+        or row.preset != preset
+    ):
+        return compute_edges(now, zone=here, preset=preset)
     return latest_edges() or Edges()
 
 

@@ -10,7 +10,9 @@ from collections.abc import Mapping
 
 from common.text import say
 
-STORED = re.compile(r"(no_orders|ordered|silent_own|silent_usual)(?::((?:[a-z]+=\d+(?:\.\d+)?,?)*))?")
+STORED = re.compile(
+    r"(no_orders|ordered|silent_own|silent_usual|no_activity|active|quiet_own|quiet_usual)(?::((?:[a-z]+=\d+(?:\.\d+)?,?)*))?"
+)
 Numbers = Mapping[str, float]
 
 
@@ -34,6 +36,10 @@ def in_words(stored: str, language: str | None = None) -> str:
     key, numbers = unpack(stored)
     if key == "no_orders":
         return say("no orders", "没有订单", language)
+    if key == "no_activity":
+        return say("no activity", "没有活动", language)
+    if key in ("active", "quiet_own", "quiet_usual"):
+        return _of_activity(key, numbers, language) or stored
     try:
         orders, silent = (int(numbers[name]) for name in ("orders", "silent"))
         limit = numbers.get("limit", 0.0) if key == "ordered" else numbers["limit"]
@@ -48,6 +54,26 @@ def in_words(stored: str, language: str | None = None) -> str:
     return say(
         f"{english}, silent for {_counted(silent, 'day')}, more than {limit:g} by {whose[0]} rhythm",
         f"{chinese}，已沉默 {silent} 天，超过{whose[1]}节奏的 {limit:g} 天",
+        language,
+    )
+
+
+def _of_activity(key: str, numbers: Numbers, language: str | None) -> str:
+    """A reason by active days; "" where a number is missing."""
+    if not {"active", "silent"} <= numbers.keys() or (key != "active" and "limit" not in numbers):
+        return ""
+    active, silent = int(numbers["active"]), int(numbers["silent"])
+    english, chinese = f"{_counted(active, 'active day')} in 28", f"28 天内活跃 {active} 天"
+    if key == "active":
+        ago = "today" if not silent else f"{_counted(silent, 'day')} ago"
+        return say(
+            f"{english}, the last {ago}", f"{chinese}，最近一天在{f' {silent} 天前' if silent else '今天'}", language
+        )
+    limit = numbers["limit"]
+    whose, wessen = ("the own", "自身") if key == "quiet_own" else ("everybody's", "总体")
+    return say(
+        f"{english}, silent for {_counted(silent, 'day')}, more than {limit:g} by {whose} rhythm",
+        f"{chinese}，已沉默 {silent} 天，超过{wessen}节奏的 {limit:g} 天",
         language,
     )
 
