@@ -72,9 +72,8 @@ BARE = {
         f"{_facts('Product Viewed', 'month')} GROUP BY 1 HAVING count(*) >= 3 EXCEPT"
         f" {_facts('Order Completed', 'two_months')}"
     ),
-    "latest": _among(
-        "SELECT s.profile_id FROM segments_eventstats s WHERE s.name = 'Product Viewed' AND s.last_at > '{week}'"
-    ),
+    # not the lifetime row's last_at, which may be that of a fact dated ahead
+    "latest": _among(_facts("Product Viewed", "week")),
     "sequence": _among(
         f"{_facts('Order Completed', 'month')} AND EXISTS (SELECT 1 FROM segments_event b WHERE"
         " b.profile_id = e.profile_id AND b.name = 'Product Added' AND b.occurred_at < e.occurred_at"
