@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -9,6 +10,7 @@ from math import ceil, floor
 from typing import Any
 
 from common.semijoin import among
+from segments.bulk import insert
 from segments.facts import names
 from segments.facts.append import append_facts, engine_source
 from segments.facts.fact import NewFact
@@ -19,6 +21,17 @@ from segments.models import Health, HealthChange
 FIELDS = (
     "rules_id", "score", "coverage", "trend", "band", "since", "pending", "pending_since", "parts", "parts_before",
     "next_change_at",
+)  # fmt: skip
+JSON = frozenset({"parts", "parts_before"})
+_KINDS = {
+    "rules_id": "bigint", "band": "varchar", "pending": "varchar", "parts": "jsonb", "parts_before": "jsonb",
+    **dict.fromkeys(("score", "coverage", "trend"), "double precision"),
+    **dict.fromkeys(("since", "pending_since", "next_change_at"), "timestamptz"),
+}  # fmt: skip
+COLUMNS = (("profile_id", "bigint"), *((name, _KINDS[name]) for name in FIELDS), ("computed_at", "timestamptz"))
+CHANGES = (
+    ("profile_id", "bigint"), ("at", "timestamptz"), ("before", "varchar"), ("after", "varchar"),
+    ("score", "double precision"), ("trend", "double precision"), ("reason", "varchar"),
 )  # fmt: skip
 STEP = 5  # points: whoever asks for a score or a trend asks for a multiple of it
 Row = dict[str, Any]
@@ -49,11 +62,13 @@ class Move:
 
 
 def write_moves(moves: Sequence[Move], *, now: datetime) -> None:
-    rows = [Health(profile_id=move.profile, computed_at=now, **move.row) for move in moves]
-    Health.objects.bulk_create(
-        rows, update_conflicts=True, unique_fields=["profile"],
-        update_fields=["rules" if name == "rules_id" else name for name in (*FIELDS, "computed_at")],
-    )  # fmt: skip
+    """Insert or replace the rows, in one statement."""
+    rows = [
+        (move.profile, *(json.dumps(move.row[name]) if name in JSON else move.row[name] for name in FIELDS), now)
+        for move in moves
+    ]
+    sets = ", ".join(f"{name} = excluded.{name}" for name, _ in COLUMNS[1:])
+    insert("segments_health", COLUMNS, rows, conflict=f"(profile_id) DO UPDATE SET {sets}")
 
 
 def tell_moves(moves: Sequence[Move], *, now: datetime, reason: Reason) -> None:
@@ -71,7 +86,8 @@ def tell_moves(moves: Sequence[Move], *, now: datetime, reason: Reason) -> None:
         worse = bool(change.after) and RANK[change.after] < RANK[change.before]
         said = {"before": change.before, "after": change.after, "worse": worse}
         said |= {"score": change.score, "trend": change.trend, "reason": change.reason}
-        tell(move, names.HEALTH_CHANGED, f"health:{change.pk}", said)
+        key = f"health:{move.profile}:{now.isoformat()}:{change.before}:{change.after}"
+        tell(move, names.HEALTH_CHANGED, key, said)
     for move in moves:
         row = move.row
         if any(step(row[name]) != step(move.was(name)) for name in ("score", "trend")):
@@ -95,7 +111,9 @@ def _changes(moves: Sequence[Move], *, now: datetime, rules: bool) -> list[tuple
         )
         for move in moved
     ]  # fmt: skip
-    return list(zip(moved, HealthChange.objects.bulk_create(rows), strict=True))
+    if rows:
+        insert("segments_healthchange", CHANGES, [tuple(getattr(row, name) for name, _ in CHANGES) for row in rows])
+    return list(zip(moved, rows, strict=True))
 
 
 @handlers.register("health")

@@ -6,6 +6,7 @@ into a window or leaves it, in the window of today or in the one of some weeks a
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -86,14 +87,16 @@ def _measure(pk: int, shard: int, known: date, marks: Marks, rules: Rules, *, to
         own = marks[metric.key].get(pk, ())
         values[metric.key] = _value(metric, rules, own, known, today)
         before[metric.key] = _value(metric, rules, own, known, then)
-        nearest = min(nearest, *(day for day in _turns(metric, rules, own, known, today) if day > today), date.max)
+        for day in _turns(metric, rules, own, known, today):
+            if today < day < nearest:
+                nearest = day
     return Measured(shard, values, before, None if nearest == date.max else nearest)
 
 
 def _value(metric: Metric[Any], rules: Rules, marks: Sequence[Mark], known: date, today: date) -> float | None:
     """The value as of a day. Nobody is called silent who has not been known for a whole window."""
     first = today - timedelta(days=metric.width - 1)
-    if metric.silent and known > first:
+    if (metric.silent and known > first) or not (marks or metric.silent):
         return None
     return metric.value(rules.params[metric.key], [mark for mark in marks if first <= mark.day <= today], today)
 
@@ -103,13 +106,14 @@ def _turns(metric: Metric[Any], rules: Rules, marks: Sequence[Mark], known: date
 
     Days are told from the oldest on; those of the value then come `lag` days after those of the value now.
     """
-    delays = {0, metric.width, *metric.delays(rules.params[metric.key])}
-    offsets = sorted({delay + lag for delay in delays for lag in (0, rules.lag)})
-    for day in {mark.day for mark in marks}:
-        past = (today - day).days
-        later = next((offset for offset in offsets if offset > past), None)
-        if later is not None:
-            yield day + timedelta(days=later)
     if metric.silent:
         for lag in (0, rules.lag):
             yield known + timedelta(days=metric.width - 1 + lag)
+    if not marks:
+        return
+    delays = {0, metric.width, *metric.delays(rules.params[metric.key])}
+    offsets = sorted({delay + lag for delay in delays for lag in (0, rules.lag)})
+    for day in {mark.day for mark in marks}:
+        place = bisect_right(offsets, (today - day).days)
+        if place < len(offsets):
+            yield day + timedelta(days=offsets[place])
