@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 from typing import Any
 
 import pytest
@@ -19,7 +20,7 @@ from segments.admin.builder.form import Posted, read_scalar
 from segments.admin.builder.inputs import inputs_of
 from segments.admin.builder.problems import prove
 from segments.admin.builder.suggest import source_of
-from segments.admin.builder.tree import changed, spots
+from segments.admin.builder.tree import GROUPS, VERBS, can_be_drawn, changed, spots
 from segments.admin.builder.widget import change_draft, focus_after, same_rule
 from segments.models import Badge, EventProperty, Segment
 from segments.rules.operators import operators
@@ -176,6 +177,29 @@ def test_each_verb(verb: str, place: str, value: str, after: Any) -> None:
     before = json.dumps(draft)
     assert changed(draft, verb, place, value) == (after or draft)
     assert json.dumps(draft) == before
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_any_steps_in_any_order_leave_a_rule_that_can_be_drawn(db: None, seed: int) -> None:
+    rng = random.Random(seed)
+    draft: Any = {"all": []}
+    words = {
+        "wrap": GROUPS,
+        "add": ("", *GROUPS),
+        "move": ("up", "down"),
+        "choose": ("", "level", "event_count", "trait"),
+    }
+    for _ in range(25):
+        places = [spot.place for spot in spots(draft)]
+        verb = rng.choice([*VERBS, "add", "choose", "choose", "redraw"])
+        value = rng.choice(words.get(verb, ("",)))
+        posted, fresh = change_draft(Posted(draft, "builder"), verb, rng.choice(places), value)
+        page = draw(posted, fresh=fresh)
+        read = read_posted(fields(page))
+        assert read is not None
+        assert can_be_drawn(read.raw)
+        assert [spot.place for spot in spots(read.raw)] == [spot.place for spot in spots(posted.raw)]
+        draft = read.raw if len(places) < 40 else {"all": []}
 
 
 def test_a_not_keeps_its_one_part() -> None:
@@ -410,3 +434,40 @@ def test_the_preview_brings_what_each_field_is_told(shop: Any, login: Any) -> No
     assert slot is not None
     assert slot.text == "A whole number is needed here."
     assert page.select_one("[data-count]") is None
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        {},
+        {"rule|0|kind": "fly", "do": "add", "at": "0.0.0.0"},
+        {
+            "rule|0|kind": "op",
+            "rule|0|op": "__class__",
+            "rule|0|kept": "[1",
+            "do": "choose",
+            "at": "0",
+            "with": "nothing",
+        },
+        {
+            "rule|0|kind": "op",
+            "rule|0|op": "event_count",
+            "rule|0|p|where|0|name": "a",
+            "rule|0|p|where|0|test": "eval",
+        },
+        {"rule|0|kind": "op", "rule|0|op": "event_count", "rule|0|p|where|0|name": "", "rule|0|p|where|0|is": "<b>"},
+        {"rule|0|kind": "op", "rule|0|op": "trait", "rule|0|x|a.b<script>": "{", "do": "redraw", "at": "0"},
+        {"rule|0|kind": "not", "do": "unwrap", "at": "0"},
+        {"rule|0|kind": "op", "rule|0|op": "points", "rule|0|p|points": "9" * 5000},
+        {"rule|0|kind": "all", "do": "move", "at": "0." + "9" * 400, "with": "up"},
+        {"rule": "[" * 9000, "do": "build"},
+    ],
+    ids=range(10),
+)
+def test_forms_that_make_no_sense_are_no_fault(shop: Any, login: Any, sent: dict[str, str]) -> None:
+    client = login("root")
+    for name in ("builder", "preview", "exact"):
+        answer = client.post(url(name), sent)
+        assert answer.status_code == 200
+        assert "<script>" not in answer.content.decode()
+        assert "<b><" not in answer.content.decode()

@@ -173,6 +173,19 @@ def test_among_many_people_an_estimate_comes_first(
     assert page.locator("#rule-people tbody tr").count() == 10
 
 
+def test_what_is_typed_while_the_boxes_are_redrawn_stays(page: Page, language: str, shop: datetime) -> None:  # noqa: F811
+    made = Segment.objects.create(key="slow", name="Slow", rule={"all": [BUILT["all"][0]]})
+    page.goto(f"/admin/segments/segment/{made.pk}/change/")
+    expect(page.locator("[data-count]")).to_have_text("12")
+    page.route("**/builder/", lambda route: (page.wait_for_timeout(700), route.continue_()))
+    field(page, "0.0", "op").locator("select").select_option("not_equals")
+    field(page, "0.0", "value").locator("input").first.fill("US")
+    page.click("#rule-0-add")
+    expect(page.locator("[data-sentence]")).to_have_text("country 不为 US")
+    expect(field(page, "0.0", "value").locator("input").first).to_have_value("US")
+    expect(box(page, "0.1")).to_have_count(0)
+
+
 def test_a_cell_of_the_grid_becomes_a_segment(page: Page, language: str, shop: datetime) -> None:  # noqa: F811
     page.goto("/admin/segments/segment/scores/rfm/")
     expect(page.locator("[data-square]")).to_have_count(25)

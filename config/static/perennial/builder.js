@@ -52,9 +52,33 @@
     for (const menu of document.querySelectorAll("details.p-menu[open]")) if (!menu.contains(event.target)) menu.open = false;
   });
 
+  // What is typed while the boxes are on their way stays: the answer knows only what was sent.
+  const builder = () => document.getElementById("rule-builder");
+  const boxes = () => [...builder().querySelectorAll("input[id]:not([type=hidden]), select[id], textarea[id]")];
+  let sent = new Map();
+  let typed = [];
+  document.addEventListener("htmx:beforeRequest", (event) => {
+    if (!builder() || event.detail.target !== builder()) return;
+    const redraws = event.detail.requestConfig.parameters.do === "redraw";
+    sent = new Map(redraws ? boxes().map((box) => [box.id, box.value]) : []);
+  });
+  document.addEventListener("htmx:beforeSwap", (event) => {
+    if (!builder() || event.detail.target !== builder()) return;
+    typed = boxes().filter((box) => sent.has(box.id) && sent.get(box.id) !== box.value).map((box) => [box.id, box.value]);
+  });
   document.addEventListener("htmx:afterSettle", (event) => {
-    const builder = event.target.closest("#rule-builder");
-    const bar = builder ? builder.querySelector("[data-focus]") : null;
+    if (event.target !== builder()) return;
+    for (const [id, value] of typed) {
+      const box = document.getElementById(id);
+      if (!box) continue;
+      box.value = value;
+      box.dispatchEvent(new Event("input", { bubbles: true }));
+    }
+    typed = [];
+  });
+
+  document.addEventListener("htmx:afterSettle", (event) => {
+    const bar = event.target === builder() ? builder().querySelector("[data-focus]") : null;
     const id = bar ? bar.dataset.focus : "";
     if (!id) return;
     bar.dataset.focus = "";
