@@ -23,6 +23,7 @@ from segments.facts.append import append_engine_facts
 from segments.facts.names import ERASED
 from segments.holdings import Holding, Person, holdings
 from segments.models import Event, Identity, Profile
+from segments.unmerge import root_of
 
 STEP = 2000
 PASSES = 4  # what a worker held when it began may come after its table was emptied; the last pass finds nothing
@@ -92,6 +93,17 @@ def erase(profile: Profile, *, now: datetime, actor: Any = None) -> Erased:
         with transaction.atomic():
             _tell(person, done, now=now, actor=actor)
     return done
+
+
+def unfinished() -> list[Profile]:
+    """Erased people of whom there are rows, still or again: a message was on the wire, a word came late."""
+    found: set[int] = set()
+    for holding in holdings():
+        for path in holding.paths:
+            rows = holding.model._default_manager.filter(**{f"{path}__erased_at__isnull": False})
+            rows = rows.exclude(name=ERASED) if holding.model is Event else rows
+            found |= set(rows.order_by().values_list(f"{path}", flat=True).distinct())
+    return list(Profile.objects.filter(pk__in={root_of(pk) for pk in found}).order_by("pk"))
 
 
 def _close(person: Person, *, now: datetime) -> bool:

@@ -15,7 +15,6 @@ from typing import IO, Any
 from django.db.models import F, ForeignKey
 
 from common.audit import record
-from common.models import Named
 from common.registry import Registry
 from segments.frozen import freeze_row
 from segments.holdings import Holding, Person, holdings
@@ -104,12 +103,16 @@ def _held(holding: Holding, person: Person) -> Iterator[Row]:
     return _rows(holding.model, holding.rows(person.ids))
 
 
+def _has_key(model: type[Any]) -> bool:
+    return any(one.name == "key" for one in model._meta.concrete_fields)
+
+
 def _rows(model: type[Any], rows: Any) -> Iterator[Row]:
-    """The rows with the keys of what they point at, where that has a name."""
+    """The rows with the keys of what they point at, where that has one: a journey, an arm, a badge."""
     named = {
         f"{one.name}_key": F(f"{one.name}__key")
         for one in model._meta.concrete_fields
-        if isinstance(one, ForeignKey) and issubclass(one.related_model, Named)
+        if isinstance(one, ForeignKey) and _has_key(one.related_model)
     }
     columns = [one.attname for one in model._meta.concrete_fields if one.name not in OURS]
     for row in rows.order_by("pk").values(*columns, **named).iterator(PIECE):

@@ -11,7 +11,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 
 from common.clock import now as clock
-from segments.erase import erase
+from segments.erase import erase, unfinished
 from segments.export import note, pieces, write_json, write_zip
 from segments.merge import TwoKnownPeople, merge
 from segments.models import Profile
@@ -30,7 +30,9 @@ class Command(BaseCommand):
         out.add_argument("person")
         out.add_argument("--out", type=Path, metavar="FILE", help="a name that ends in .zip gets files of JSON lines")
         gone = verbs.add_parser("erase", help="remove the person from every table; it cannot be undone")
-        gone.add_argument("person")
+        which = gone.add_mutually_exclusive_group(required=True)
+        which.add_argument("person", nargs="?", default="")
+        which.add_argument("--unfinished", action="store_true", help="erase what has come since, or had to wait")
         gone.add_argument("--yes", action="store_true", help="do not ask")
         gone.add_argument("--wait", type=float, default=60, metavar="SECONDS", help="for messages on the wire")
         join = verbs.add_parser("merge", help="one profile becomes part of another")
@@ -44,6 +46,8 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         try:
+            if options.get("unfinished"):
+                return self._finish()
             person = find_person(options["person"])
             getattr(self, f"_{options['verb']}")(person, options)
         except (NobodyFound, TwoKnownPeople, ValueError) as error:
@@ -76,6 +80,12 @@ class Command(BaseCommand):
         if done.waiting:
             raise CommandError("messages are on their way; the rest is erased: ask again in a few minutes")
         self.stdout.write(f"erased: {sum(done.rows.values())} rows")
+
+    def _finish(self) -> None:
+        waiting = 0
+        for person in (found := unfinished()):
+            waiting += erase(person, now=clock(), actor="command").waiting
+        self.stdout.write(f"{len(found)} people looked at, {waiting} rows still wait")
 
     def _merge(self, person: Profile, options: dict[str, Any]) -> None:
         into = find_person(options["into"])

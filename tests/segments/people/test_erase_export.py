@@ -235,6 +235,8 @@ def test_an_export_holds_every_canary_and_nobody_elses(two: Any) -> None:
     person = Person.of(mei)
     for one in holdings():
         assert len(said.get(one.name, [])) == one.rows(person.ids).count(), one.name
+    assert {row["arm_key"] for row in said["campaigns.assignment"]} <= {"a", "b"}
+    assert {row["badge_key"] for row in said["segments.award"]} == {"star"}
     bearing = {name for name, part in said.items() if "xmeix" in json.dumps(part, ensure_ascii=False)}
     expected = {name.lower() for name in tables_with("xmeix")} - {
         "common.parked", "common.auditentry", "segments.importjob", "segments.trait",

@@ -13,6 +13,7 @@ from django.core.management import CommandError, call_command
 
 from common.models import ApiKey, AuditEntry
 from messaging.models import Delivery
+from segments.erase import unfinished
 from segments.models import Merge, Profile
 from segments.people import NobodyFound, find_person
 from tests.api.callers import a_program, codes
@@ -88,6 +89,25 @@ def test_the_command_says_why_it_cannot() -> None:
     with pytest.raises(CommandError, match="on their way"):
         person("erase", "a", "--yes", "--wait", "0")
     assert Delivery.objects.filter(pk=waiting.pk).exists()
+
+
+def test_what_had_to_wait_or_came_late_is_erased_by_one_call() -> None:
+    mei, bo = make_profile(user_id="a"), make_profile(user_id="b")
+    on_wire = make_delivery(mei, state="attempting", lease_token="0" * 32)
+    with pytest.raises(CommandError, match="on their way"):
+        person("erase", "a", "--yes", "--wait", "0")
+    assert unfinished() == [mei]
+    assert person("erase", "--unfinished") == "1 people looked at, 1 rows still wait\n"
+    Delivery.objects.filter(pk=on_wire.pk).update(state="accepted")
+    assert person("erase", "--unfinished") == "1 people looked at, 0 rows still wait\n"
+    assert unfinished() == []
+    make_fact(mei, "Viewed")
+    make_fact(bo, "Viewed")
+    assert unfinished() == [mei]
+    person("erase", "--unfinished")
+    assert unfinished() == []
+    with pytest.raises(CommandError):
+        person("erase")
 
 
 def test_the_api_exports_a_person_and_says_so_in_the_audit_log() -> None:
