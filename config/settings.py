@@ -73,6 +73,7 @@ MIDDLEWARE = [
     "django_htmx.middleware.HtmxMiddleware",
     "simple_history.middleware.HistoryRequestMiddleware",
     "config.clockface.workspace_zone",
+    "config.content_policy.content_policy",
 ]
 
 ROOT_URLCONF = "config.urls"

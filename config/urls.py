@@ -15,6 +15,7 @@ APPS = ["segments.urls", "messaging.urls", "messaging.api.urls", "campaigns.urls
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("", RedirectView.as_view(pattern_name="admin:index"), name="home"),
+    path("favicon.ico", RedirectView.as_view(url=f"{settings.STATIC_URL}perennial/icon.svg"), name="favicon"),
     path("healthz", health.healthz, name="healthz"),
     path("readyz", health.readyz, name="readyz"),
     path("i18n/", include("django.conf.urls.i18n")),

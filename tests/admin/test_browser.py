@@ -14,14 +14,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Page, expect, sync_playwright
+from playwright.sync_api import Page, Route, expect, sync_playwright
 
 from campaigns.models import Journey
+from config.content_policy import POLICY
 from messaging.admin import templates
 from messaging.models import Template
 from messaging.render import Rendered
 from segments.models import Profile, Segment
 from tests.admin.seed import make_shop
+from tests.admin.walk import pages
 
 CHROMIUM = shutil.which("chromium")
 SHOTS = os.environ.get("PERENNIAL_SHOTS", "")
@@ -66,6 +68,7 @@ def page(shop: datetime, live_server: Any, language: str) -> Generator[Page]:
         )
         page, errors = context.new_page(), []
         page.on("pageerror", lambda error: errors.append(str(error)))
+        page.on("console", lambda said: errors.append(said.text) if "Content Security Policy" in said.text else None)
         page.goto("/admin/")
         page.fill("#id_username", "root")
         page.fill("#id_password", "perennial")
@@ -159,6 +162,46 @@ def test_the_language_is_switched_by_hand(page: Page, language: str) -> None:
         form.requestSubmit(); }"""
     )
     expect(page.get_by_text("各阶段用户").first).to_be_visible()
+
+
+@pytest.mark.parametrize("language", ["en-US"], indirect=True)
+def test_every_page_lives_within_the_content_policy(page: Page, language: str) -> None:
+    """The fixture fails on whatever the browser refused to load or run."""
+    for one in list(pages()):
+        if "GET" in one.methods and not one.name.endswith(("frame", "_history", "_delete")):
+            answer = page.goto(one.url)
+            assert answer is not None
+            if answer.headers.get("content-type", "").startswith("text/html"):
+                assert answer.headers["content-security-policy"] == POLICY, one.name
+
+
+@pytest.mark.parametrize("language", ["en-US"], indirect=True)
+def test_a_related_thing_is_added_in_a_pop_up_under_the_policy(page: Page, language: str) -> None:
+    page.goto("/admin/campaigns/journey/add/")
+    with page.expect_popup() as opened:
+        page.locator("#add_id_campaign").dispatch_event("click")
+    opened.value.fill("#id_name", "Spring")
+    opened.value.fill("#id_key", "spring")
+    opened.value.fill("#id_utm_campaign", "spring")
+    opened.value.click("[name=_save]")
+    expect(page.locator("#id_campaign option:checked")).to_have_text("Spring")
+
+
+@pytest.mark.parametrize("language", ["en-US"], indirect=True)
+def test_a_script_inside_a_page_does_not_run(page: Page, language: str) -> None:
+    """Shown to fail without the policy: the page is served again with a script put into it."""
+
+    def put_in(route: Route) -> None:
+        answer = route.fetch()
+        body = answer.text().replace("</body>", "<script>document.title = 'taken'</script></body>")
+        route.fulfill(response=answer, body=body)
+
+    other, refused = page.context.new_page(), []  # the fixture does not listen to this one
+    other.route("**/admin/recipes/", put_in)
+    other.on("console", lambda said: refused.append(said.text))
+    other.goto("/admin/recipes/")
+    assert other.title() != "taken"
+    assert any("inline script" in text for text in refused)
 
 
 CANARY = "http://canary.invalid/stolen"
