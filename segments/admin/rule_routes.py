@@ -13,9 +13,9 @@ from common.admin import route
 from common.params import Problem
 from segments.admin.builder import change_draft, draw, drawn, focus_after, read_posted
 from segments.admin.builder.form import Posted
-from segments.admin.builder.problems import in_words, prove
+from segments.admin.builder.problems import in_words, is_below, prove
 from segments.admin.builder.tree import can_be_drawn, kind_of, spots
-from segments.admin.builder.words import question
+from segments.admin.builder.words import question, word
 from segments.live import Look, first_look, long_look
 from segments.rules.explain import sentence
 from segments.rules.operators import operators
@@ -40,7 +40,7 @@ class RuleRoutes:
         for the builder, what each field is told."""
         posted, language = _posted(request), get_language() or "en"
         rule, problems = _proven(posted, request)
-        context: dict[str, Any] = {"problems": [_placed(posted.raw, one) for one in problems]}
+        context: dict[str, Any] = {"problems": [_placed(posted, one) for one in problems]}
         if rule is not None:
             context |= _shown(first_look(rule, now=clock.now(), language=language))
             context["said"] = sentence(rule, language)
@@ -67,18 +67,17 @@ def _proven(posted: Posted, request: HttpRequest) -> tuple[Rule | None, list[Pro
     return prove(posted.raw, key=request.POST.get("key", ""))
 
 
-def _placed(raw: Any, problem: Problem) -> str:
-    """A problem with its path, and the name of the question it is in."""
+def _placed(posted: Posted, problem: Problem) -> str:
+    """A problem with its place: in boxes by the names of question and field, in JSON by its path."""
     said = in_words(problem.message)
-    if not problem.path:
-        return said
-    inside = [
-        spot.node["op"]
-        for spot in (spots(raw) if can_be_drawn(raw) else ())
-        if kind_of(spot.node) == "op" and (problem.path + ".").startswith(f"{spot.path}." if spot.path else "")
-    ]
-    named = f" ({question(inside[-1])})" if inside and inside[-1] in operators else ""
-    return f"{problem.path}{named}: {said}"
+    if not problem.path or posted.view == "json":
+        return f"{problem.path}: {said}".removeprefix(": ")
+    for spot in spots(posted.raw):
+        if kind_of(spot.node) == "op" and spot.node["op"] in operators and is_below(problem.path, spot.path):
+            below = problem.path.removeprefix(spot.path).removeprefix(".").removeprefix("params").removeprefix(".")
+            field = word(below.partition(".")[0]).capitalize() if below else ""
+            return " › ".join(filter(None, [question(spot.node["op"]), field])) + f": {said}"
+    return said
 
 
 def _shown(look: Look) -> dict[str, Any]:

@@ -285,6 +285,7 @@ def test_every_problem_at_once_each_at_its_field(db: None) -> None:
             {"op": "in_segment", "params": {"segment": "none-such"}},
             {"op": "level", "params": {"levels": ["gold", "tin"]}},
             {"op": "event_count", "params": {"event": "Buy", "where": {"price": {"at_least": "x"}}}},
+            {"op": "in_journey", "params": {"journey": "nowhere"}},
         ]
     }
     assert told(raw) == {
@@ -296,6 +297,7 @@ def test_every_problem_at_once_each_at_its_field(db: None) -> None:
         "0.3 segment": "There is no segment with the key “none-such”.",
         "0.4 levels": "There is no level with the key “gold”. There is no level with the key “tin”.",
         "0.5 where": "A number is needed here.",
+        "0.6 journey": "there is no journey 'nowhere'",
     }
     assert told(raw, "zh-hans")["0.0 days"] == "须大于 0。"
 
@@ -434,6 +436,7 @@ def test_the_preview_brings_what_each_field_is_told(shop: Any, login: Any) -> No
     assert slot is not None
     assert slot.text == "A whole number is needed here."
     assert page.select_one("[data-count]") is None
+    assert [one.text for one in page.select(".p-note-box li")] == ["Points › Points: A whole number is needed here."]
 
 
 @pytest.mark.parametrize(

@@ -9,13 +9,15 @@ from typing import Any
 from django.utils.translation import gettext as _
 
 from common.params import Invalid, Problem
-from segments.admin.builder.inputs import inputs_of
+from segments.admin.builder.inputs import Input, inputs_of
 from segments.admin.builder.tree import Spot, can_be_drawn, kind_of, spots
 from segments.admin.builder.words import word
 from segments.rules.operators import operators
 from segments.rules.order import prove_rule
 from segments.rules.parse import parse_rule
 from segments.rules.tree import Leaf, Rule
+
+QUOTES = (("'", "'"), ("“", "”"))
 
 
 def prove(raw: Any, *, key: str = "") -> tuple[Rule | None, list[Problem]]:
@@ -66,16 +68,19 @@ def _placed(problem: Problem, spot: Spot | None) -> Problem:
     if spot is None or problem.path != _join(spot.path, "params") or spot.node["op"] not in operators:
         return problem
     given = spot.node.get("params", {})
-    names = [name for name in inputs_of(spot.node["op"]) if _speaks_of(problem.message, name, given.get(name))]
+    names = [
+        name for name, one in inputs_of(spot.node["op"]).items() if _speaks_of(problem.message, one, given.get(name))
+    ]
     return Problem(f"{problem.path}.{names[0]}", problem.message) if names else problem
 
 
-def _speaks_of(message: str, name: str, value: Any) -> bool:
+def _speaks_of(message: str, one: Input, value: Any) -> bool:
     values = value if isinstance(value, list) else [value]
-    if message.startswith("no ") and any(f"'{one}'" in message for one in values if isinstance(one, str) and one):
+    quoted = [f"{start}{text}{end}" for text in values if text for start, end in QUOTES]
+    if one.kind in ("text", "list") and any(text in message for text in quoted):
         return True
     rest = re.sub(r"'[^']*'", "", message)
-    return name != "op" and re.search(rf"\b{re.escape(name)}\b", rest) is not None
+    return one.name != "op" and re.search(rf"\b{re.escape(one.name)}\b", rest) is not None
 
 
 def _join(path: str, name: str) -> str:

@@ -1,8 +1,8 @@
 """What questions, parameters and values are called, in the operator's language.
 
-The words are those of the keys ("event_count" → "event count"), so that a new operator has a name at once; the catalogues
-have the Chinese ones, and English ones that read better, in the contexts "question", "family" and "rule". An operator
-may bring a name of its own as `title`, a pair of English and Chinese.
+The words are those of the keys ("event_count" → "event count"), so that a new operator has a name at once. The
+catalogues have the Chinese ones, and English ones that read better, in the contexts "question", "family" and "rule".
+An operator may bring a name of its own as `title`, a pair of English and Chinese.
 """
 
 from __future__ import annotations
