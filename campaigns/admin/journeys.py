@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from django import forms
@@ -137,9 +138,8 @@ class JourneyAdmin(NoDelete, Page):
             enter = request.POST.get("enter_present") == "yes"
             if enter and not request.user.has_perm("campaigns.enrol_journey"):
                 raise PermissionDenied
-            said = gettext("The journey is live.")
-            done = lambda: verbs.publish(journey, now=clock.now(), by=request.user, enter_present=enter)  # noqa: E731
-            return self._do(request, done, where, said)
+            publish = partial(verbs.publish, journey, now=clock.now(), by=request.user, enter_present=enter)
+            return self._do(request, publish, where, gettext("The journey is live."))
         graph, problems = _checked(journey)
         audience = graph.trigger.audience(graph.trigger_params) if graph else ""
         present = Segment.objects.filter(key=audience).first() if audience else None

@@ -48,7 +48,7 @@ class Sender:
     settings: Mapping[str, Any]
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class Outgoing:
     """One rendered message. `parts` by name (subject, preheader, html, text …); `headers` are channel headers
     (List-Unsubscribe); `message_id` is the same on every re-send; `ref` is the delivery's public id."""
@@ -62,7 +62,7 @@ class Outgoing:
     locale: str = "en"
     profile_id: int = 0
     expires_at: datetime | None = None
-    at: datetime | None = None  # when it is sent, for the Date header
+    at: datetime | None = None  # for the Date header; the one field that changes, set when it is handed over
 
 
 class Connection(Protocol):

@@ -242,7 +242,7 @@ def learn(speeds: dict[int, float], account: int, count: int, seconds: float) ->
 
 def _dated(message: Outgoing | None, now: datetime) -> Outgoing:
     assert message is not None
-    object.__setattr__(message, "at", now)
+    message.at = now
     return message
 
 
