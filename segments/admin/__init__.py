@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from segments.admin import growth, intake, lists, members
+from segments.admin import growth, intake, lists, members, sources
 from segments.admin.people import ProfileAdmin
 from segments.admin.segments import SegmentAdmin
 
-__all__ = ["ProfileAdmin", "SegmentAdmin", "growth", "intake", "lists", "members"]
+__all__ = ["ProfileAdmin", "SegmentAdmin", "growth", "intake", "lists", "members", "sources"]

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import timedelta
 from typing import Any
 
-from django import forms
 from django.contrib import admin, messages
 from django.db.models import QuerySet
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext
@@ -21,81 +19,12 @@ from unfold.contrib.filters.admin import (
     RangeDateFilter,
     RelatedDropdownFilter,
 )
-from unfold.widgets import UnfoldAdminIntegerFieldWidget
 
 from common import audit, clock
 from common.admin import LargePage, NoDelete, Page, ReadOnly, route, show
 from common.money import format_money
-from segments.keys import keys_of, revoke, rotate
-from segments.models import Event, EventProperty, ImportJob, Order, RejectedRow, Source, Trait
+from segments.models import Event, EventProperty, ImportJob, Order, RejectedRow, Trait
 from segments.replay import replay
-
-
-class RotateForm(forms.Form):
-    """How long the keys that are in use go on beside the new one."""
-
-    hours = forms.IntegerField(
-        label=_("the old keys go on for hours"), min_value=0, max_value=24 * 90, widget=UnfoldAdminIntegerFieldWidget()
-    )
-
-
-@admin.register(Source)
-class SourceAdmin(NoDelete, Page):
-    """Senders of facts. Their write keys are API keys with the scope ingest."""
-
-    hint = _("A source is a website, a server or a file that tells us what people do. Add one, then issue its key.")
-    list_display = ["title", "key", "kind", "last_seen_at", "lenient", "browser"]
-    list_filter = [("kind", ChoicesDropdownFilter)]
-    search_fields = ["key", "name"]
-    fields = ["key", "name", "name_zh", "kind", "lenient", "browser", "last_seen_at"]
-    readonly_fields = ["last_seen_at"]
-    prepopulated_fields = {"key": ["name"]}
-    change_form_outer_before_template = "admin/segments/source/keys.html"
-
-    def change_view(self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None) -> Any:
-        """The form below the source's keys, for those who may see keys."""
-        source = self.get_object(request, object_id)
-        shown = source is not None and request.user.has_perm("common.view_apikey")
-        keys = [(key, key.is_usable(clock.now())) for key in keys_of(source)[:50]] if source and shown else []
-        extra = {**(extra_context or {}), "keys": keys, "keys_shown": shown}
-        return super().change_view(request, object_id, form_url, extra)
-
-    @route("<int:pk>/rotate/", "common.add_apikey", methods=("GET", "POST"))
-    def rotate(self, request: HttpRequest, pk: int) -> HttpResponse:
-        """A further key; the old ones go on for as long as the form says."""
-        source, form = self.find(request, pk), RotateForm(request.POST or None, initial={"hours": 24})
-        if source.kind == Source.Kind.ENGINE:
-            raise Http404
-        if request.method == "POST" and form.is_valid():
-            overlap = timedelta(hours=form.cleaned_data["hours"])
-            key, secret = rotate(source, overlap=overlap, now=clock.now(), actor=request.user)
-            page = self.page(
-                request,
-                "admin/segments/source/issued.html",
-                gettext("Key issued"),
-                key=key,
-                secret=secret,
-                source=source,
-            )
-            page["Cache-Control"] = "no-store"
-            return page
-        return self.page(request, "admin/segments/source/rotate.html", gettext("Issue a key"), form=form, source=source)
-
-    @route("<int:pk>/revoke/", "common.change_apikey")
-    def revoke(self, request: HttpRequest, pk: int) -> HttpResponse:
-        """Refuse one of its keys at once."""
-        source, said = self.find(request, pk), request.POST.get("key", "")
-        done = said.isdecimal() and revoke(source, int(said[:18]), now=clock.now(), actor=request.user)
-        to = reverse("admin:segments_source_change", args=[pk])
-        return self.back(request, to, gettext("The key is revoked.") if done else "")
-
-    @admin.display(description=_("name"), ordering="name")
-    def title(self, source: Source) -> str:
-        return source.title
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """The engine's own source is not for editing."""
-        return super().has_change_permission(request, obj) and getattr(obj, "kind", "") != Source.Kind.ENGINE
 
 
 @admin.register(Event)
