@@ -58,19 +58,18 @@ def judge_all(now: datetime) -> int:
 
 def judge_shard(shard: int, now: datetime, *, rules: Rules) -> int:
     """Judge the people of one page of new facts; returns how many rows were written."""
-    wanted, wrote = rules.facts(), 0
+    wrote = 0
 
     def handle(facts: Sequence[Fact]) -> None:
         nonlocal wrote
         live: dict[int, bool] = defaultdict(bool)
         depth: dict[int, int] = defaultdict(int)
         for fact in facts:
-            if fact.kind != "system" or fact.name in ALWAYS:
-                live[fact.profile] |= fact.live
-                depth[fact.profile] = max(depth[fact.profile], fact.depth)
+            live[fact.profile] |= fact.live
+            depth[fact.profile] = max(depth[fact.profile], fact.depth)
         wrote += judge_people(live, now=now, rules=rules, reason=Reason(live, depth))
 
-    process_shard(READER, shard, handle, now=now, limit=PAGE, names=None if "*" in wanted else wanted | ALWAYS)
+    process_shard(READER, shard, handle, now=now, limit=PAGE, names=rules.facts() | ALWAYS)
     return wrote
 
 

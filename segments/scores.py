@@ -17,7 +17,7 @@ from common.semijoin import among
 from segments.active_days import active_days
 from segments.facts import names
 from segments.facts.fact import Fact
-from segments.facts.read import process_shard
+from segments.facts.read import ANY, process_shard
 from segments.lifecycle import Rule, Standing, settle
 from segments.models import Cursor, Order, Profile, RfmEdges, Scores
 from segments.models.known import Stage
@@ -83,14 +83,12 @@ def score_shard(shard: int, now: datetime, *, edges: Edges | None = None) -> int
         live: dict[int, bool] = defaultdict(bool)
         depth: dict[int, int] = defaultdict(int)
         for fact in facts:
-            if fact.kind == "system" and fact.name not in READ:
-                continue
             live[fact.profile] |= fact.live
             depth[fact.profile] = max(depth[fact.profile], fact.depth)
         wrote = score_people(live, now=now, edges=frozen, reason=Reason(live, depth))
 
-    every = preset_of(frozen.preset) is not None  # any act may change a stage that is judged by activity
-    process_shard(READER, shard, handle, now=now, limit=PAGE, names=None if every else READ)
+    acts = frozenset({ANY}) if preset_of(frozen.preset) else frozenset[str]()
+    process_shard(READER, shard, handle, now=now, limit=PAGE, names=READ | acts)
     return wrote
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from django.db import OperationalError, connection, transaction
-from django.db.models import BooleanField, QuerySet
+from django.db.models import BooleanField, Q, QuerySet
 from django.db.models.expressions import RawSQL
 
 from common.models import Parked
@@ -18,6 +18,7 @@ from segments.models import Cursor, Event
 
 log = logging.getLogger(__name__)
 TRIES = 3
+ANY = "*"  # of a sender
 FIELDS = (
     "id", "profile_id", "shard", "source_id", "kind", "name", "occurred_at", "received_at", "value", "properties",
     "context", "live", "depth",
@@ -48,8 +49,9 @@ def after(position: Position, upto: Position) -> QuerySet[Event]:
 def read_facts(reader: str, shard: int, *, limit: int = 500, names: Collection[str] | None = None) -> FactPage | None:
     """The next facts after the reader's cursor in one shard, in order; None while another process holds it.
 
-    Call inside a transaction, do the work, then `move_cursor` to `page.last`. `names` skips all others. On
-    PostgreSQL facts of transactions that are still open, the caller's own included, are not yet there.
+    Call inside a transaction, do the work, then `move_cursor` to `page.last`. `names` skips all others; "*" among
+    them stands for any of a sender. On PostgreSQL facts of transactions that are still open, the caller's own
+    included, are not yet there.
     """
     cursor = _lock_cursor(reader, shard)
     if cursor is None:
@@ -57,12 +59,17 @@ def read_facts(reader: str, shard: int, *, limit: int = 500, names: Collection[s
     upto = horizon()
     rows = after(Position(cursor.tx, cursor.position), upto).filter(shard=shard)
     if names is not None:
-        rows = rows.filter(name__in=list(names))
+        rows = rows.filter(_wanted(names))
     found = list(rows.order_by("tx", "id").values_list("tx", *FIELDS)[:limit])
     facts = [Fact(*row[1:]) for row in found]
     full = len(found) == limit
     last = Position(found[-1][0], found[-1][1]) if full else max(upto, Position(cursor.tx, cursor.position))
     return FactPage(facts, last, full)
+
+
+def _wanted(names: Collection[str]) -> Q:
+    named = Q(name__in=sorted(set(names) - {ANY}))
+    return named | ~Q(kind=Event.Kind.SYSTEM) if ANY in names else named
 
 
 def move_cursor(reader: str, shard: int, last: Position, *, now: datetime) -> None:

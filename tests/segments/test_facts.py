@@ -93,6 +93,17 @@ def test_names_skip_the_rest_for_good() -> None:
     assert process_shard("buyers", 3, seen.extend, now=NOW, names={"Bought", "Viewed"}) == 0
 
 
+def test_a_star_stands_for_any_fact_of_a_sender() -> None:
+    mei = someone(3)
+    append(a_fact(mei, "a"), a_fact(mei, "b", name="Bought"))
+    with transaction.atomic():
+        append_engine_facts([(mei.pk, 3, name, name, {}) for name in ("@merged", "@stage_changed")], now=NOW)
+    settle_log()
+    seen: list[Fact] = []
+    process_shard("acts", 3, seen.extend, now=NOW, names={"*", "@merged"})
+    assert [fact.name for fact in seen] == ["Viewed", "Bought", "@merged"]
+
+
 def test_a_reader_that_starts_now_sees_only_what_follows() -> None:
     mei = someone()
     append(a_fact(mei, "before"))
