@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from campaigns.reports._lift import Lift
+from campaigns.lift import Lift
 
 Words = tuple[str, str]
 NO_HOLDOUT = (

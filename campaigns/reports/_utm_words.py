@@ -8,7 +8,7 @@ from typing import Any
 from django.conf import settings
 
 from campaigns.attribution import models
-from campaigns.reports._lift import Lift
+from campaigns.lift import Lift
 from campaigns.reports._lift_words import NO_HOLDOUT, fit_words, plan_words, window_words
 from campaigns.reports._period import Period
 from common.money import format_money

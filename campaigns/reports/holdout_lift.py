@@ -8,9 +8,9 @@ from typing import Any, ClassVar
 from django.conf import settings
 from pydantic import Field
 
+from campaigns.lift import Lift, lifts_of
 from campaigns.models import Experiment
 from campaigns.reports import Chart, Column, Report, Table, reports
-from campaigns.reports._lift import Lift, lifts_of
 from campaigns.reports._lift_words import lift_note, no_experiment
 from campaigns.reports._period import one_moment
 from common.params import Params

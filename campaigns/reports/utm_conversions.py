@@ -14,9 +14,9 @@ from django.db.models.functions import Coalesce
 from pydantic import Field, field_validator
 
 from campaigns.attribution import models
+from campaigns.lift import REVERSALS, Lift, journeys_with_holdout, lifts_of
 from campaigns.models import Campaign, Conversion, Credit
 from campaigns.reports import Chart, Column, Report, Table, reports
-from campaigns.reports._lift import REVERSALS, Lift, journeys_with_holdout, lifts_of
 from campaigns.reports._period import Period, PeriodParams, filled, one_moment, period
 from campaigns.reports._utm_words import MEANING, imbalance, notes, refused
 from common.text import say, utm_value

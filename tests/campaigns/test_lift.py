@@ -9,12 +9,11 @@ import pytest
 
 from campaigns.graph import read_graph
 from campaigns.install import read_recipe
-from campaigns.lift import lift
+from campaigns.lift import lift, lifts_of
+from campaigns.lift._walk import longest_walk
 from campaigns.models import Arm, Assignment, Conversion, Experiment, Journey, JourneyVersion
 from campaigns.reports import reports
-from campaigns.reports._lift import lifts_of
 from campaigns.reports._lift_words import lift_note
-from campaigns.reports._walk import longest_walk
 from campaigns.steps import Step, steps
 from common.params import read_params
 from segments.models import Profile

@@ -1,4 +1,4 @@
-"""What an experiment's people did, arm by arm, and what may be said of the difference.
+"""Lift: what an experiment's people did, arm by arm, and what may be said of the difference.
 
 Intention to treat: everybody assigned counts, reached or not. A person converts by a goal fact of the journey's
 campaign within the window after being assigned. The window is the longest walk of the journey and the goal's window
@@ -30,8 +30,8 @@ from django.db.models import (
 from django.db.models.fields.json import KeyTransform
 from django.db.models.functions import Cast, Coalesce
 
+from campaigns.lift._walk import longest_walk
 from campaigns.models import Arm, Assignment, Conversion, Experiment, Goal, Journey, JourneyVersion
-from campaigns.reports._walk import longest_walk
 from common.trials import (
     LEAST_PEOPLE,
     SRM_REFUSES,
@@ -116,6 +116,16 @@ class Lift:
             return None
         power = z_of(0.6)  # the one-sided quantile of 0.8
         return (z_of(0.95) + power) * sqrt(p * (1 - p) * sum(1 / part for part in parts))
+
+
+def lift(experiment: Experiment | str, now: datetime, *, window: timedelta | None = None) -> Lift | None:
+    """The first treated arm against the control; None while the experiment has fewer than two arms.
+
+    `window` is the time after being assigned in which a goal counts; by default the longest walk of the journey and
+    the goal's window after it. Raises Experiment.DoesNotExist for an unknown key.
+    """
+    row = experiment if isinstance(experiment, Experiment) else Experiment.objects.get(key=experiment)
+    return next(iter(lifts_of(row, now, window=window)), None)
 
 
 def lifts_of(experiment: Experiment, now: datetime, *, window: timedelta | None = None) -> list[Lift]:
