@@ -18,6 +18,7 @@ from django.db import transaction
 from segments.imports.options import Options
 from segments.imports.rows import RowReader
 from segments.ingest.call import Call
+from segments.ingest.check import MESSAGES, REPAIRABLE
 from segments.ingest.flush import Flushed, flush_safely
 from segments.ingest.limits import Refused
 from segments.ingest.read import Reading, read_call
@@ -25,6 +26,8 @@ from segments.ingest.rejects import Reject
 from segments.models import RejectedRow, Source
 
 PIECE = 500
+MARKS = frozenset(f"<{code}>" for code in MESSAGES if code not in REPAIRABLE)
+REPAIRED = REPAIRABLE - {"nul"} | {"unfaithful"}  # kept with U+FFFD in place of what was wrong
 TEXT_ONLY = (".csv", ".tsv", ".txt")
 DONE = ("stored", "known")
 
@@ -81,12 +84,25 @@ def _reading(source: Source, row: RejectedRow, historical: bool) -> Reading:
     )
 
 
+def _check_faithful(row: RejectedRow, said: Any) -> None:
+    """Raises Refused when the stored text is not what was sent: a mark stands for what no database stores."""
+    repaired = row.code in REPAIRED and not row.source.lenient
+    todo, marked = [said], False
+    while todo and not marked:
+        value = todo.pop()
+        todo += value.values() if isinstance(value, dict) else value if isinstance(value, list) else []
+        marked = isinstance(value, str) and value in MARKS
+    if marked or repaired:
+        raise Refused("unfaithful", row.path, "the row held what no database stores: mend it and send it again")
+
+
 def _call_of(row: RejectedRow) -> Any:
     """The call that the stored text stands for. Raises Refused for text that was cut, and for grouped lines."""
     try:
         said = json.loads(row.payload)
     except ValueError:
         raise Refused("unreadable", "", "the stored row was cut short, or is no JSON: send it again") from None
+    _check_faithful(row, said)
     if row.job is None:
         return said
     options = Options.of_job(row.job)

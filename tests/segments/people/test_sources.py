@@ -19,8 +19,9 @@ from segments.event_schema import learn_events, learn_from_log, report
 from segments.imports.options import Options
 from segments.imports.run import make_job, run_import
 from segments.ingest import ingest
+from segments.ingest.body import Poison
 from segments.keys import keys_of, revoke, rotate
-from segments.models import Event, EventProperty, Order, Profile, RejectedRow
+from segments.models import Event, EventProperty, Order, Profile, RejectedRow, Source
 from segments.replay import replay
 from tests.people import NOW, make_fact, make_profile, make_source
 
@@ -90,6 +91,28 @@ def test_rows_are_taken_in_again_once_their_cause_is_mended() -> None:
     assert (fact.key, fact.occurred_at, fact.received_at, fact.live) == ("m1", NOW, later, False)
     assert replay(ids, now=later) == {"gone": 1, "rejected": 2}
     assert (Event.objects.count(), RejectedRow.objects.count()) == (1, 3)
+
+
+def test_what_the_stored_row_no_longer_holds_is_not_made_up() -> None:
+    web = make_source()
+
+    def call(key: str, value: Any) -> dict[str, Any]:
+        return {"type": "track", "event": "Viewed", "userId": "u1", "messageId": key, "properties": {"x": value}}
+
+    said = [call("m1", Poison("number_too_large")), call("m2", "half \ud800"), call("m3", "nul \x00")]
+    assert [row.status for row in ingest(said, source=web, now=NOW)] == ["rejected"] * 3
+    ids = list(RejectedRow.objects.values_list("pk", flat=True))
+    for _ in range(2):
+        assert replay(ids, now=NOW) == {"rejected": 3}
+    assert list(RejectedRow.objects.order_by("pk").values_list("code", flat=True)) == [
+        "unfaithful",
+        "unfaithful",
+        "nul",
+    ]
+    Source.objects.update(lenient=True)
+    assert replay(ids, now=NOW)["stored"] == 2
+    assert Event.objects.filter(key="m3").values_list("properties", flat=True)[0] == {"x": "nul \ufffd"}
+    assert not Event.objects.filter(key="m1").exists()
 
 
 def test_what_was_sent_again_in_the_meantime_is_known() -> None:
