@@ -9,8 +9,7 @@ from typing import Any
 import pytest
 
 from messaging.models import Address
-from segments.models import Membership, Segment
-from segments.reads import live_count, members_page, overlap, samples
+from segments.reads import samples
 from segments.rules.compile import matching, people
 from segments.rules.explain import explain, sentence
 from segments.rules.operators import At, Reads, operators
@@ -97,23 +96,10 @@ def test_consent_is_read_from_every_address_of_the_channel() -> None:
 
 
 @pytest.mark.django_db
-def test_counts_samples_and_pages(monkeypatch: pytest.MonkeyPatch) -> None:
-    everyone = [make_profile(email=f"p{n}@example.com", bucket=n * 25) for n in range(400)]
+def test_samples_come_with_their_reason() -> None:
+    for n in range(20):
+        make_profile(email=f"p{n}@example.com")
     rule = parse_rule({"op": "trait", "params": {"trait": "email", "op": "contains", "value": "p1"}})
-    assert live_count(rule, now=NOW).people == 111
-    monkeypatch.setattr("segments.reads.MANY", 100)
-    guess = live_count(parse_rule({"all": []}), now=NOW)
-    assert (guess.people, guess.exact) == (400, False)
-    assert guess.margin == 171
     some = samples(rule, now=NOW, language="en", limit=3)
     assert [row.person.email for row in some] == ["p1@example.com", "p10@example.com", "p11@example.com"]
     assert all(row.why.holds for row in some)
-    one, two = (Segment.objects.create(key=key, name=key, rule={"all": []}) for key in ("one", "two"))
-    for number, person in enumerate(everyone[:10]):
-        Membership.objects.create(segment=one, profile=person, entered_at=NOW)
-        if number % 2:
-            Membership.objects.create(segment=two, profile=person, entered_at=NOW)
-    page = members_page(one, limit=4)
-    assert [row.profile for row in page] == [person.pk for person in everyone[:4]]
-    assert [row.profile for row in members_page(one, after=page[-1].profile)] == [p.pk for p in everyone[4:10]]
-    assert overlap(one, two) == 5
