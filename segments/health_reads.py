@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from django.db.models import Avg, Count
+from django.utils.translation import override
 
 from segments.health import in_order
 from segments.health_bands import part
@@ -79,7 +80,8 @@ def explain_health(profile: int, language: str) -> Explained | None:
                 None if row.score is None else weight * points / known,
             )
         )  # fmt: skip
-    label = str(Band(row.band).label) if row.band else ""
+    with override(language):
+        label = str(Band(row.band).label) if row.band else ""
     return Explained(row.score, row.band, label, row.since, row.trend, rules.lag // 7, row.coverage, parts)
 
 

@@ -15,7 +15,7 @@ from common.periods import start_of_day, zone
 from common.semijoin import among
 from segments.facts import names
 from segments.facts.fact import Fact
-from segments.facts.read import process_shard
+from segments.facts.read import process_shard, start_reader
 from segments.health_bands import Held, Judged, held_until, score_of, settle
 from segments.health_moves import FIELDS, Move, Reason, Row, tell_moves, write_moves
 from segments.health_rules import rules_in_force
@@ -35,6 +35,7 @@ def judge_changed(now: datetime) -> dict[str, int]:
 
     Bounded; what is left is done at the next look. Returns how many rows each part wrote.
     """
+    _start(now)
     rules = rules_in_force(now, zone=_zone())
     done = {"everyone": 0, "facts": 0, "silence": 0}
     for shard in range(SHARDS):
@@ -50,10 +51,18 @@ def judge_changed(now: datetime) -> dict[str, int]:
 
 def judge_all(now: datetime) -> int:
     """Everyone by the rules in force, to the end; returns how many rows were written."""
+    _start(now)
     rules, total = rules_in_force(now, zone=_zone()), 0
     while (wrote := _next_of_everyone(rules, now)) is not None:
         total += wrote
     return total
+
+
+def _start(now: datetime) -> None:
+    """Read new facts alone: what was there before the first look is seen by the pass over everybody after it."""
+    if not Cursor.objects.filter(reader=READER).exists():
+        for shard in range(SHARDS):
+            start_reader(READER, shard, now=now)
 
 
 def judge_shard(shard: int, now: datetime, *, rules: Rules) -> int:

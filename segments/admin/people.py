@@ -15,6 +15,7 @@ from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils.dateparse import parse_datetime
 from django.utils.safestring import SafeString
+from django.utils.translation import get_language
 from django.utils.translation import gettext_lazy as _
 from unfold.contrib.filters.admin import ChoicesDropdownFilter, FieldTextFilter, RangeDateFilter
 
@@ -22,10 +23,11 @@ from common import clock
 from common.admin import ReadOnly, route, show
 from segments import overview
 from segments.admin.privacy import PersonVerbs
+from segments.health_reads import explain_health
 from segments.models import Profile
 from segments.rfm_words import cell_name
 from segments.stage_reasons import in_words
-from segments.timeline import Moment, band_name, strands, timeline
+from segments.timeline import Moment, strands, timeline
 
 
 @dataclass(frozen=True)
@@ -97,7 +99,7 @@ class ProfileAdmin(ReadOnly, PersonVerbs):
             panels=_panels(request, profile, now),
             cell=cell_name(scores.cell) if scores else "",
             octant=cell_name(scores.octant) if scores else "",
-            band=band_name(scores.health_band) if scores else "",
+            health=explain_health(profile.pk, get_language() or "en"),
             spent=show.money(scores.spent_ever) if scores else "–",
             moments=[_shown(moment) for moment in moments],
             older=older.isoformat() if older else "",

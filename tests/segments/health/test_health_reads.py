@@ -6,6 +6,8 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.contrib.auth.models import User
+from django.test import Client
 
 from segments.health_reads import BandCount, band_flow, changes_of, explain_health, people_by_band
 from segments.health_rules import choose_rules
@@ -47,6 +49,7 @@ def test_the_parts_add_up_to_the_score_and_say_themselves(django_assert_num_quer
         ("活跃度", "最近 28 天活跃 13 天"), ("功能渗透", "最近 28 天使用 1/4 个关键功能"),
         ("服务响应", "50% 的工单及时答复"), ("满意度", ""),
     ]  # fmt: skip
+    assert chinese.label == "需关注"
     assert explain_health(mei.pk + 1, "en") is None
 
 
@@ -74,3 +77,18 @@ def test_people_by_band_and_how_they_moved(django_assert_num_queries: Any) -> No
         HealthChange.objects.create(profile=people[0], at=NOW + day * DAY, before=before, after=after, reason="score")
     assert band_flow(since=NOW, until=NOW + 2 * DAY) == {("healthy", "watch"): 2}
     assert [change.after for change in changes_of(people[0].pk, limit=2)] == ["watch", "watch"]
+
+
+@pytest.mark.parametrize(
+    ("language", "said"), [("en", "13 active days in the last 28"), ("zh-hans", "最近 28 天活跃 13 天")]
+)
+def test_the_page_of_a_person_tells_the_parts(language: str, said: str) -> None:
+    mei = known()
+    for number in range(13):
+        make_fact(mei, "Product Viewed", at=NOW - number * DAY)
+    judge_all(NOW)
+    client = Client(headers={"accept-language": language})
+    client.force_login(User.objects.create_superuser("root"))
+    text = client.get(f"/admin/segments/profile/{mei.pk}/change/").content.decode()
+    assert said in text
+    assert ("需关注" in text) == (language == "zh-hans")

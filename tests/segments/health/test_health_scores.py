@@ -76,6 +76,18 @@ def test_new_facts_lift_a_band_and_nothing_is_written_where_nothing_differs() ->
     assert Health.objects.get(profile=bo).computed_at == NOW
 
 
+def test_facts_from_before_the_first_look_are_seen_by_the_first_pass_alone() -> None:
+    only_activity()
+    mei = known()
+    active(mei, *range(16))
+    assert look() == {"everyone": 1, "facts": 0, "silence": 0}
+    assert (Health.objects.get().band, told()) == ("healthy", [])
+    make_fact(mei, "page")
+    active(mei, 17)
+    assert look()["facts"] == 1
+    assert Health.objects.get().score == 85
+
+
 def test_history_moves_a_band_and_triggers_nothing() -> None:
     only_activity()
     mei = known()
