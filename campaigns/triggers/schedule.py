@@ -32,6 +32,14 @@ class ScheduleParams(Params):
     day: int = Field(default=1, ge=1, le=31)
     zone: str = ""
 
+    @field_validator("on")
+    @classmethod
+    def _plausible(cls, value: date | None) -> date | None:
+        """A day at the very edge of the calendar has no instant in some zones."""
+        if value is not None and not 2000 <= value.year <= 2100:
+            raise ValueError(_("a day between 2000 and 2100, please"))
+        return value
+
     @field_validator("zone")
     @classmethod
     def _known(cls, value: str) -> str:

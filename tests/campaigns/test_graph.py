@@ -186,6 +186,17 @@ def test_no_duration_is_longer_than_ten_years(long: str) -> None:
         assert problems(raw)["entry.cooldown"] == f"“{long[:40]}”超过 3650d（十年）"
 
 
+@pytest.mark.parametrize("day", ["9999-12-31", "0001-01-01", "1999-12-31", "2101-01-01"])
+def test_a_day_at_the_edge_of_the_calendar_is_no_day_to_send_on(day: str) -> None:
+    raw = flow({"done": DONE})
+    raw["trigger"] = {"type": "schedule", "params": {"segment": "vip", "at": "23:30", "on": day}}
+    assert problems(raw) == {"trigger.params.on": "a day between 2000 and 2100, please"}
+    with translation.override("zh-hans"):
+        assert problems(raw) == {"trigger.params.on": "请填写 2000 年至 2100 年之间的日期"}
+    raw["trigger"]["params"]["on"] = "2100-12-31"
+    assert read_graph(raw).start == "done"
+
+
 def test_ten_years_are_allowed() -> None:
     raw = flow({"a": node("wait", for_="3650d"), "done": DONE}, entry={"reentry": "cooldown", "cooldown": "521w 3d"})
     assert read_graph(raw).entry.cooldown == timedelta(days=3650)
