@@ -15,7 +15,7 @@ from segments.rules.tree import Rule
 
 FEW = 20_000  # so many people are counted at once
 SHARE = 0.02
-QUICK, LONG = 1.0, 5.0  # seconds
+QUICK, LONG = 2.0, 5.0  # seconds
 
 
 @dataclass(frozen=True)

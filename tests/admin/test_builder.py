@@ -221,6 +221,9 @@ def test_another_comparison_drops_what_it_does_not_look_at(db: None) -> None:
     asked = {"op": "trait", "params": {"trait": "age", "op": "between", "low": 1, "high": 2, "value": 9, "days": 3}}
     posted, _ = change_draft(Posted(asked, "builder"), "redraw", "0", "")
     assert posted.raw["params"] == {"trait": "age", "op": "between", "low": 1, "high": 2}
+    for wrong in ({"days": "soon"}, {"where": {"url": {"contains": ""}}}):
+        typed = {"op": "event_count", "params": {"event": "page", **wrong}}
+        assert change_draft(Posted(typed, "builder"), "redraw", "0", "")[0].raw == typed
     half = {"op": "trait", "params": {"trait": "age", "op": "equals", "low": 1}}
     posted, _ = change_draft(Posted(half, "builder"), "redraw", "0", "")
     assert posted.raw["params"] == {"trait": "age", "op": "equals", "low": 1}

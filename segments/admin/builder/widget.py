@@ -184,10 +184,6 @@ def _drop_if_idle(node: Draft, name: str) -> None:
     try:
         idle = sentence(parse_rule(node), "en") == sentence(parse_rule(rest), "en")
     except Invalid:
-        try:
-            parse_rule(rest)
-        except Invalid:
-            return
-        idle = True
+        return  # what is wrong is told, not thrown away
     if idle:
         del node["params"][name]
