@@ -59,6 +59,18 @@ def zone_is_known(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
     return [Error(f"WORKSPACE_ZONE '{settings.WORKSPACE_ZONE}' is unknown.", hint=hint, id="perennial.E004")]
 
 
+@register(Tags.compatibility)
+def preset_is_known(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
+    """perennial.E005: nobody can be scored by a rule that there is not."""
+    from segments.stage_presets import COMMERCE, PRESETS
+
+    known = [COMMERCE, *PRESETS]
+    if settings.STAGE_PRESET in known:
+        return []
+    hint = f"Use one of: {', '.join(known)}."
+    return [Error(f"STAGE_PRESET '{settings.STAGE_PRESET}' is unknown.", hint=hint, id="perennial.E005")]
+
+
 @register(Tags.security, deploy=True)
 def redis_has_a_password(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
     """perennial.E010: whoever reaches the broker may start tasks."""
