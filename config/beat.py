@@ -31,6 +31,8 @@ TIMETABLE: dict[str, Entry] = {
     "score": Entry("segments.tasks.score", 10, "Score the people who changed or fell silent"),
     "count-missions": Entry("segments.tasks.count_missions", 5, "Count facts for missions"),
     "expire-points": Entry("segments.tasks.expire_points", 3600, "Let points expire"),
+    "learn": Entry("segments.tasks.learn", 60, "Learn which properties the events have"),
+    "finish-erasures": Entry("segments.tasks.finish_erasures", 86400, "Erase what came late about erased people"),
     "prune": Entry("config.tasks.prune", 3600, "Forget old slots and silent processes"),
 }
 PERIODS = {"days": 86400, "hours": 3600, "minutes": 60, "seconds": 1}

@@ -106,6 +106,12 @@ def unfinished() -> list[Profile]:
     return list(Profile.objects.filter(pk__in={root_of(pk) for pk in found}).order_by("pk"))
 
 
+def finish(now: datetime, *, actor: str) -> tuple[int, int]:
+    """Erase what is unfinished; returns how many people were looked at, and how many rows still wait."""
+    people = unfinished()
+    return len(people), sum(erase(person, now=now, actor=actor).waiting for person in people)
+
+
 def _close(person: Person, *, now: datetime) -> bool:
     """Mark, suppress and unname the whole family; returns whether that is new."""
     rows = Profile.objects.filter(pk__in=person.ids).order_by("pk")

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
 from segments.bulk import insert
+from segments.facts.fact import Fact
+from segments.facts.read import ANY, process_shard
 from segments.ingest.schema import type_of
 from segments.models import Event, EventProperty
 
+READER = "event_schema"
+ROUNDS = 50  # pages of one shard that one look reads
 FRESH = timedelta(days=1)  # last seen moves at most once a day: most calls then cost one query and no write
 MOST = 300  # properties of one event; more are a sender's mistake (an id as a key) and are not learnt
 PIECE = 2000
@@ -68,6 +72,21 @@ def learn_events(said: Said, *, now: datetime) -> int:
     if wanted:
         insert("segments_eventproperty", COLUMNS, wanted, conflict=_CONFLICT)
     return len(wanted)
+
+
+def learn_shard(shard: int, now: datetime) -> int:
+    """Learn from the facts of one shard that have come since the last look; returns how many were read."""
+
+    def handle(facts: Sequence[Fact]) -> None:
+        learn_events(((fact.name, fact.properties) for fact in facts), now=now)
+
+    total = 0
+    for _ in range(ROUNDS):
+        read = process_shard(READER, shard, handle, now=now, limit=PIECE, names={ANY})
+        total += read
+        if read < PIECE:
+            break
+    return total
 
 
 def learn_from_log(*, after: int = 0) -> int:

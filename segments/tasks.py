@@ -6,7 +6,7 @@ from celery import shared_task
 
 from common.buckets import SHARDS
 from common.clock import now
-from segments import health_scores, scores
+from segments import erase, event_schema, health_scores, scores
 from segments import refresh as members
 from segments.growth import coupons, ledger, levels, missions, redemptions
 
@@ -39,6 +39,20 @@ def count_missions() -> dict[str, int]:
         "facts": sum(missions.count_shard(shard, at) for shard in range(SHARDS)),
         "orders": sum(redemptions.redeem_shard(shard, at) for shard in range(SHARDS)),
     }
+
+
+@shared_task(name="segments.tasks.learn")
+def learn() -> dict[str, int]:
+    """Learn which properties the events have."""
+    at = now()
+    return {"facts": sum(event_schema.learn_shard(shard, at) for shard in range(SHARDS))}
+
+
+@shared_task(name="segments.tasks.finish_erasures")
+def finish_erasures() -> dict[str, int]:
+    """Erase what has come of erased people since, or had to wait."""
+    people, waiting = erase.finish(now(), actor="timetable")
+    return {"people": people, "waiting": waiting}
 
 
 @shared_task(name="segments.tasks.expire_points")

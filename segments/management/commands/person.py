@@ -11,7 +11,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 
 from common.clock import now as clock
-from segments.erase import erase, unfinished
+from segments.erase import erase, finish
 from segments.export import note, pieces, write_json, write_zip
 from segments.merge import TwoKnownPeople, merge
 from segments.models import Profile
@@ -82,10 +82,8 @@ class Command(BaseCommand):
         self.stdout.write(f"erased: {sum(done.rows.values())} rows")
 
     def _finish(self) -> None:
-        waiting = 0
-        for person in (found := unfinished()):
-            waiting += erase(person, now=clock(), actor="command").waiting
-        self.stdout.write(f"{len(found)} people looked at, {waiting} rows still wait")
+        people, waiting = finish(clock(), actor="command")
+        self.stdout.write(f"{people} people looked at, {waiting} rows still wait")
 
     def _merge(self, person: Profile, options: dict[str, Any]) -> None:
         into = find_person(options["into"])

@@ -11,11 +11,15 @@ from typing import Any
 
 import pytest
 from django.core.management import call_command
+from django.db import transaction
 from django.test import Client
 
 from common import clock
+from common.buckets import SHARDS
 from common.models import ApiKey, AuditEntry
-from segments.event_schema import learn_events, learn_from_log, report
+from segments.event_schema import learn_events, learn_from_log, learn_shard, report
+from segments.facts.append import append_engine_facts
+from segments.facts.names import LEVEL_REACHED
 from segments.imports.options import Options
 from segments.imports.run import make_job, run_import
 from segments.ingest import ingest
@@ -24,6 +28,7 @@ from segments.keys import keys_of, revoke, rotate
 from segments.models import Event, EventProperty, Order, Profile, RejectedRow, Source
 from segments.replay import replay
 from tests.people import NOW, make_fact, make_profile, make_source
+from tests.segments.refresh.settled import settle_log
 
 pytestmark = pytest.mark.django_db(transaction=True)
 DAY = timedelta(days=1)
@@ -180,6 +185,21 @@ def test_an_id_as_a_key_is_not_learnt_for_ever(monkeypatch: pytest.MonkeyPatch) 
     assert len(report("Viewed")) == 5
     learn_events([("Viewed", {"k" * 65: 1})], now=NOW)
     assert len(report("Viewed")) == 5
+
+
+def test_the_timetable_learns_what_has_come_since_the_last_look() -> None:
+    mei = make_profile(user_id="mei")
+    make_fact(mei, "Viewed", n=1)
+    with transaction.atomic():
+        append_engine_facts([(mei.pk, mei.shard, LEVEL_REACHED, "gold", {"level": "gold"})], now=NOW)
+    settle_log()
+    assert sum(learn_shard(shard, NOW) for shard in range(SHARDS)) == 1
+    assert set(EventProperty.objects.values_list("event", "key")) == {("Viewed", ""), ("Viewed", "n")}
+    assert sum(learn_shard(shard, NOW) for shard in range(SHARDS)) == 0
+    make_fact(mei, "Viewed", m=True)
+    settle_log()
+    assert learn_shard(mei.shard, NOW + DAY) == 1
+    assert [row.key for row in report("Viewed")] == ["m", "n"]
 
 
 def test_what_is_in_the_log_already_is_learnt_by_the_command() -> None:
