@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 import re
+import time
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from email import message_from_string, policy
@@ -22,6 +23,7 @@ from segment.analytics.client import Client
 from campaigns.models import Conversion, Credit, Enrolment, Journey, Touch, Visit
 from common.clock import now
 from common.models import ApiKey
+from messaging.machines import FAST
 from messaging.models import Consent, Delivery
 from messaging.outbox.reads import balance
 from segments.models import Coupon, Identity, MissionProgress, Scores, Source, Wallet
@@ -69,7 +71,9 @@ class Shop:
         return [message_from_string(mail["raw"], policy=policy.default) for mail in found]  # type: ignore[arg-type]
 
     def click(self, mail: EmailMessage) -> str:
-        """Follow the first tracked link of a mail as a browser does; the address it leads to."""
+        """Follow the first tracked link of a mail as a reader's browser does, not sooner than one can read; the
+        address it leads to."""
+        time.sleep(FAST.total_seconds())
         body = mail.get_body(("html",))
         assert body is not None
         found = LINK.search(body.get_content())
@@ -181,6 +185,8 @@ def test_new_user_gift_from_sign_up_to_credit(shop: Shop) -> None:
     wait_until(lambda: Credit.objects.filter(conversion=conversion).exists(), what="credit")
     assert conversion.value == 4250
     assert Touch.objects.filter(profile=conversion.profile_id).count() == 1  # the click and its visit are one touch
+    clicks = Delivery.objects.filter(journey=journey.key, clicked_at__isnull=False)
+    wait_until(lambda: clicks.exists(), what="the click is judged a person's")
     for model in ("last", "linear"):
         assert sum(Credit.objects.filter(conversion=conversion, model=model).values_list("amount", flat=True)) == 4250
         report = shop.report(model=model, by="campaign")

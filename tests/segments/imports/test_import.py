@@ -209,7 +209,7 @@ def test_wrong_rows_fail_alone_with_line_and_reason(tmp_path: Path) -> None:
         (5, "reserved_name"),
         (6, "missing_id"),
         (7, "bad_utf8"),
-        (8, "not_json"),
+        (8, "too_deep"),
     ]
     assert set(RejectedRow.objects.filter(job=job).values_list("line", flat=True)) == {2, 3, 4, 5, 6, 7, 8}
 
