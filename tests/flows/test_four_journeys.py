@@ -73,7 +73,9 @@ class Shop:
     def click(self, mail: EmailMessage) -> str:
         """Follow the first tracked link of a mail as a reader's browser does, not sooner than one can read; the
         address it leads to."""
-        time.sleep(FAST.total_seconds())
+        sent = Delivery.objects.get(public_id=mail["message-id"].strip("<>").partition("@")[0]).sent_at
+        assert sent is not None
+        time.sleep(max(0.0, (sent + FAST - now()).total_seconds()))
         body = mail.get_body(("html",))
         assert body is not None
         found = LINK.search(body.get_content())
