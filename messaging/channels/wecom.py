@@ -1,0 +1,132 @@
+"""WeCom application message: from a company's own application to one of its people, by user id.
+
+https://developer.work.weixin.qq.com/document/path/90236
+"""
+
+from __future__ import annotations
+
+import re
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import Any, ClassVar
+from urllib.parse import urlencode
+
+from messaging.channels import Channel, ChannelError, Connection, Outgoing, Sender, _robots, channels
+
+HOST = "https://qyapi.weixin.qq.com"
+LIMITS = {"text": 2048, "markdown": 2048}
+TRAIT = "wecom_userid"
+STALE = frozenset({40014, 42001})  # invalid and expired access token
+EARLY = 120  # seconds before its end that a token is renewed
+CODES = _robots.Codes(
+    throttled=frozenset({45009, 45011, 45033}),
+    account=frozenset({40001, 40013, 40056, 40091, 48002, 60011, 60020, 301002, *STALE}),
+)
+_USER = re.compile(r"[a-z0-9][a-z0-9_.@-]{0,63}")  # "@all" and "a|b" would be more than one person
+
+
+@channels.register("wecom")
+class WecomChannel(Channel):
+    """One message per person; the address is the person's user id in the company's directory."""
+
+    key: ClassVar[str] = "wecom"
+    parts: ClassVar[tuple[str, ...]] = ("text", "markdown")
+    medium: ClassVar[str] = "social"
+    transports: ClassVar[tuple[str, ...]] = ("http",)
+
+    def address_of(self, traits: Mapping[str, Any]) -> str:
+        """The user id in lower case, as the provider returns it; "" for what is none."""
+        value = str(traits.get(TRAIT) or "").strip().lower()
+        return value if _USER.fullmatch(value) else ""
+
+    def check(self, message: Outgoing) -> str:
+        if not _USER.fullmatch(message.to):
+            return "not a single user id"
+        return _robots.too_long(message.parts, LIMITS)
+
+    @contextmanager
+    def connect(self, sender: Sender) -> Iterator[Connection]:
+        application = Application(sender)
+        _robots.fail_if_refused(sender)
+        tokens.current(application)
+        yield _robots.Line(sender, application.post, wait=timedelta(minutes=1))
+
+
+class Application:
+    """An application of a company, and how a message leaves by it."""
+
+    def __init__(self, sender: Sender) -> None:
+        self.corp_id, self.secret = _robots.setting(sender, "corp_id"), _robots.setting(sender, "secret")
+        agent = _robots.setting(sender, "agent_id")
+        if not agent.isdecimal():
+            raise ChannelError("the setting 'agent_id' is no number", permanent=True)
+        self.agent_id, self.base = int(agent), _robots.base_of(sender, HOST)
+
+    def post(self, message: Outgoing) -> _robots.Reply:
+        """Send it; a token that the provider no longer knows is renewed once."""
+        try:
+            token = tokens.current(self)
+            reply = self._post(message, token)
+            if reply.said.get("errcode") in STALE:
+                reply = self._post(message, tokens.current(self, stale=token))
+        except ChannelError as error:
+            kind = _robots.Kind.ACCOUNT if error.permanent else _robots.Kind.UNREACHED
+            return _robots.Reply(kind, str(error))
+        return _for_one(reply, message.to)
+
+    def _post(self, message: Outgoing, token: str) -> _robots.Reply:
+        kind = "markdown" if message.parts.get("markdown", "").strip() else "text"
+        said = {"touser": message.to, "msgtype": kind, "agentid": self.agent_id}
+        url = f"{self.base}/cgi-bin/message/send?{urlencode({'access_token': token})}"
+        return _robots.ask(url, {**said, kind: {"content": message.parts[kind]}}, CODES)
+
+
+def _for_one(reply: _robots.Reply, to: str) -> _robots.Reply:
+    """The provider accepts a call and names those it left out; with one person that is a refusal."""
+    for name in ("invaliduser", "unlicenseduser"):
+        left_out = str(reply.said.get(name) or "").lower().split("|")
+        if reply.kind is _robots.Kind.SENT and to in left_out:
+            return replace(reply, kind=_robots.Kind.REFUSED, code=name)
+    return reply
+
+
+@dataclass(frozen=True)
+class Token:
+    value: str
+    until: float  # of the monotonic clock
+
+
+class Tokens:
+    """Access tokens of this process. One thread asks for an account's token; the others wait and use it, for the
+    provider limits how often it may be asked."""
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[str, str, str], Token] = {}
+        self._locks: dict[tuple[str, str, str], threading.Lock] = {}
+
+    def current(self, application: Application, *, stale: str = "") -> str:
+        """A token that is good by all we know, and is not `stale`. Raises ChannelError."""
+        owner = (application.base, application.corp_id, application.secret)
+        with self._locks.setdefault(owner, threading.Lock()):
+            known = self._known.get(owner)
+            if known is None or known.value == stale or time.monotonic() >= known.until:
+                self._known.pop(owner, None)
+                known = self._known[owner] = _fetch(application)
+            return known.value
+
+
+def _fetch(application: Application) -> Token:
+    query = urlencode({"corpid": application.corp_id, "corpsecret": application.secret})
+    reply = _robots.ask(f"{application.base}/cgi-bin/gettoken?{query}", None, CODES)
+    value, seconds = reply.said.get("access_token"), reply.said.get("expires_in")
+    if reply.kind is not _robots.Kind.SENT or not isinstance(value, str) or not isinstance(seconds, int):
+        refused = reply.kind in (_robots.Kind.ACCOUNT, _robots.Kind.REFUSED)
+        raise ChannelError(f"gettoken: {reply.code}", permanent=refused)
+    return Token(value, time.monotonic() + seconds - EARLY)
+
+
+tokens = Tokens()
