@@ -82,3 +82,23 @@ def test_a_refused_account_spares_the_rest_and_tells_the_next_connect_once(provi
     assert raised.value.permanent
     assert "s3cret" not in str(raised.value)
     assert send("wecom_robot", sender)[0][0] == "sent"
+
+
+@pytest.mark.parametrize(
+    ("key", "part", "most"),
+    [("wecom", "text", 2048), ("wecom_robot", "markdown", 4096), ("dingtalk", "text", 20_000)],
+)
+def test_length_is_counted_in_bytes(key: str, part: str, most: int) -> None:
+    def check(text: str) -> str:
+        return channels.get(key).check(Outgoing("1", "mei", "", {part: text, "title": "T"}))
+
+    assert check("x" * most) == ""
+    assert check("长" * (most // 3 + 1)).startswith(f"{part} has ")
+
+
+def test_no_key_is_logged(provider: Provider, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("DEBUG")
+    provider.answers = [OK]
+    assert send("wecom_robot", account(provider, "log"))[0][0] == "sent"
+    assert provider.asked[0][1] == {"key": "s3cret"}
+    assert "s3cret" not in caplog.text
