@@ -24,6 +24,7 @@ from messaging.render import Rendered
 from segments.models import Profile, Segment
 from tests.admin.seed import make_shop
 from tests.admin.walk import pages
+from tests.harness import wait_until
 
 CHROMIUM = shutil.which("chromium")
 SHOTS = os.environ.get("PERENNIAL_SHOTS", "")
@@ -97,7 +98,7 @@ def test_the_first_day_of_an_operator(page: Page, language: str) -> None:
     expect(page.get_by_text(words["dashboard"]).first).to_be_visible()
     expect(page.get_by_text(words["stage"]).first).to_be_visible()
     canvas = page.locator("canvas.chart").first
-    assert canvas.bounding_box()["height"] > 150  # type: ignore[index]
+    wait_until(lambda: (canvas.bounding_box() or {"height": 0})["height"] > 150, what="the chart is drawn")
     assert page.evaluate("Chart.getChart(document.querySelector('canvas.chart')).data.datasets.length") == 2
     keep(page, "dashboard", language)
 
