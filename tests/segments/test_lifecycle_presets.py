@@ -116,6 +116,16 @@ def test_looking_only_when_a_change_is_announced_misses_nothing(key: str, rng: r
         assert announced == hourly
 
 
+def test_a_day_that_leaves_the_window_is_announced_and_lowers_the_stage_after_two_midnights() -> None:
+    acts, life = ago(0, *range(21, 28)), rule("content")
+    standing = settle(None, acts, now=NOW, zone=UTC, rhythm=USUAL, rule=life)
+    assert (standing.stage, standing.changes_on) == (Stage.MATURE, NOW.replace(hour=0) + DAY)
+    waiting = settle(standing, acts, now=NOW.replace(hour=0) + DAY, zone=UTC, rhythm=USUAL, rule=life)
+    assert (waiting.stage, waiting.pending) == (Stage.MATURE, "growing")
+    fallen = settle(waiting, acts, now=NOW.replace(hour=0) + 2 * DAY, zone=UTC, rhythm=USUAL, rule=life)
+    assert (fallen.stage, fallen.reason) == (Stage.GROWING, "active:active=6,silent=2")
+
+
 def look(now: datetime = NOW) -> dict[str, int]:
     settle_log()
     return score_changed(now)
