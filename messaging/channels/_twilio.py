@@ -1,0 +1,85 @@
+"""SMS through Twilio's Messages resource: a form per message, a `sid` back.
+
+It has no key of idempotency, so whatever may have been read and was not answered is unknown.
+https://www.twilio.com/docs/messaging/api/message-resource and https://www.twilio.com/docs/api/errors
+"""
+
+from __future__ import annotations
+
+import base64
+from datetime import datetime
+from functools import partial
+from urllib.parse import quote, urlencode
+
+from common import http
+from messaging.channels import ChannelError, Outgoing, Sender, _http, _sms
+from messaging.channels._robots import base_of, setting
+
+HOST = "https://api.twilio.com"
+# 14107 and 20429 too many requests, 21611 the sender's queue is full, 30001 queue overflow, 63038 the day's limit.
+THROTTLED = frozenset({14107, 20429, 21611, 30001, 63038})
+# Keys (20003, 20004, 20005, 20404), the sender's number or service (21212, 21603, 21606, 21659–21661, 21701–21705).
+ACCOUNT = frozenset(
+    {20003, 20004, 20005, 20404, 21212, 21603, 21606, 21659, 21660, 21661, 21701, 21702, 21703, 21704, 21705}
+)
+LOST = frozenset({"failed", "undelivered", "canceled"})  # a status that means it was not taken
+
+
+class Twilio:
+    """One account of Twilio, and how a message leaves by it. Raises ChannelError for settings that are missing."""
+
+    def __init__(self, sender: Sender) -> None:
+        sid, token = setting(sender, "account_sid"), setting(sender, "auth_token")
+        user = str(sender.settings.get("api_key_sid") or sid)
+        self._url = f"{base_of(sender, HOST)}/2010-04-01/Accounts/{quote(sid, safe='')}/Messages.json"
+        self._headers = {
+            "Authorization": f"Basic {base64.b64encode(f'{user}:{token}'.encode()).decode()}",
+            "Content-Type": "application/x-www-form-urlencoded",
+        }
+        self._said, self._most = _from(sender), _sms.most_segments(sender)
+        callback = str(sender.settings.get("status_callback") or "")
+        if callback:
+            self._said["StatusCallback"] = callback
+
+    def post(self, message: Outgoing) -> _http.Verdict:
+        text = message.parts.get("text", "")
+        if not text.strip():
+            return _http.permanent("no text")
+        wrong = _sms.too_long(text, self._most)
+        if wrong:
+            return _http.permanent(wrong)
+        body = urlencode({**self._said, "To": message.to, "Body": text}, errors="replace").encode()
+        return _http.ask(self._url, partial(judged, at=message.at), body=body, headers=self._headers)
+
+
+def _from(sender: Sender) -> dict[str, str]:
+    service = str(sender.settings.get("messaging_service_sid") or "")
+    if service:
+        return {"MessagingServiceSid": service}
+    if not sender.sender:
+        raise ChannelError("neither a sender nor the setting 'messaging_service_sid'", permanent=True)
+    return {"From": sender.sender}
+
+
+def judged(answer: http.Answer, *, at: datetime | None) -> _http.Verdict:
+    """201 with a sid is acceptance; an error says its number. A number that is not listed is this message's."""
+    said = _http.parsed(answer.body)
+    if answer.status == 201:
+        return _accepted(said.get("sid"), said.get("status"), said.get("error_code"))
+    number = said.get("code")
+    if type(number) is not int or not 400 <= answer.status < 500:
+        return _http.by_status(answer, at)
+    code = f"twilio {number}"
+    if number in THROTTLED or answer.status == 429:
+        return _http.throttled(code, _http.retry_at(answer, at))
+    if number in ACCOUNT or answer.status == 401:
+        return _http.refused(code)
+    return _http.permanent(code)
+
+
+def _accepted(sid: object, status: object, error: object) -> _http.Verdict:
+    if not isinstance(sid, str) or not sid:
+        return _http.unknown("HTTP 201 without a sid")
+    if status in LOST:
+        return _http.permanent(f"twilio {error or status}")
+    return _http.sent("201", sid)

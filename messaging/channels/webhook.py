@@ -1,0 +1,98 @@
+"""Webhook: a JSON body to an address of another system, signed as Standard Webhooks.
+
+The identifier is the delivery's and stays the same on every re-send, so that a receiver can tell a repetition.
+https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import hmac
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from typing import Any, ClassVar
+
+from common import http
+from messaging.channels import Channel, ChannelError, Connection, Outgoing, Sender, _http, channels
+from messaging.channels._robots import setting
+
+PREFIX = "whsec_"
+MOST_BYTES = 256 * 1024
+
+
+@channels.register("webhook")
+class WebhookChannel(Channel):
+    """The account's `url` is the address; whom a message is about stands in its body."""
+
+    key: ClassVar[str] = "webhook"
+    parts: ClassVar[tuple[str, ...]] = ("body",)
+    needs_address: ClassVar[bool] = False
+    transports: ClassVar[tuple[str, ...]] = ("http",)
+
+    def address_of(self, traits: Mapping[str, Any]) -> str:
+        return ""
+
+    def check(self, message: Outgoing) -> str:
+        body = message.parts.get("body", "")
+        try:
+            json.loads(body, parse_constant=_no_number)
+        except (ValueError, RecursionError):
+            return "the body is no JSON"
+        size = len(body.encode("utf-8", "replace"))
+        return f"the body has {size} bytes, at most {MOST_BYTES}" if size > MOST_BYTES else ""
+
+    @contextmanager
+    def connect(self, sender: Sender) -> Iterator[Connection]:
+        url = setting(sender, "url")
+        keys = [key_of(secret) for secret in setting(sender, "secret").split()]
+        _http.fail_if_refused(sender)
+
+        def post(message: Outgoing) -> _http.Verdict:
+            at = message.at
+            if at is None:
+                return _http.throttled("no time to sign with", None)
+            body = message.parts.get("body", "").encode("utf-8", "replace")
+            headers = {"Content-Type": "application/json", **signed(body, keys, identifier=message.ref, at=at)}
+            return _http.ask(url, lambda answer: judged(answer, at), body=body, headers=headers)
+
+        yield _http.Line(sender, post)
+
+
+def _no_number(name: str) -> None:
+    raise ValueError(f"{name} is no JSON")
+
+
+def key_of(secret: str) -> bytes:
+    """The key of a secret: base64 after "whsec_". Raises ChannelError, never with the secret."""
+    try:
+        key = base64.b64decode(secret.removeprefix(PREFIX), validate=True) if secret.startswith(PREFIX) else b""
+    except binascii.Error:
+        key = b""
+    if not key:
+        raise ChannelError("the setting 'secret' is no whsec_ secret", permanent=True)
+    return key
+
+
+def signed(body: bytes, keys: Sequence[bytes], *, identifier: str, at: datetime) -> dict[str, str]:
+    """The three headers; one signature per key, so that a receiver may change its secret in peace."""
+    stamp = str(int(at.timestamp()))
+    said = f"{identifier}.{stamp}.".encode() + body
+    macs = [base64.b64encode(hmac.new(key, said, hashlib.sha256).digest()).decode() for key in keys]
+    signature = " ".join(f"v1,{mac}" for mac in macs)
+    return {"webhook-id": identifier, "webhook-timestamp": stamp, "webhook-signature": signature}
+
+
+def judged(answer: http.Answer, at: datetime) -> _http.Verdict:
+    """2xx is taken; 429 and 503 are not; 410 wants no more; the rest by its status."""
+    code = f"HTTP {answer.status}"
+    if 200 <= answer.status < 300:
+        return _http.sent(code)
+    if answer.status == 410:
+        return _http.gone(code)
+    if answer.status == 503:
+        return _http.throttled(code, _http.retry_at(answer, at))
+    return _http.by_status(answer, at)

@@ -1,0 +1,189 @@
+"""SMS through Twilio, against a server that answers as its documentation says."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from urllib.parse import parse_qsl
+
+import pytest
+
+from common import http
+from messaging.channels import Answer, ChannelError, Outcome, Outgoing, Sender, channels
+from messaging.models import Account
+from messaging.outbox.accounts import sender_of
+from tests.messaging.channels.gateway import DROP, HOLD, Asked, Gateway, Said, serving
+
+AT = datetime(2026, 11, 2, 10, tzinfo=UTC)
+SID, TOKEN, SHOP = "AC" + "0" * 32, "t0ken-s3cret", "+15005550006"
+GOOD, BAD, STOPPED, LANDLINE, BUSY, GONE = (f"+1500555{n:04}" for n in (100, 1, 10, 9, 29, 99))
+
+
+def error(status: int, code: int, *headers: tuple[str, str]) -> Said:
+    said = {"code": code, "message": "…", "more_info": f"https://www.twilio.com/docs/errors/{code}", "status": status}
+    return Said(status, said, headers)
+
+
+ERRORS = {
+    BAD: error(400, 21211),
+    STOPPED: error(400, 21610),
+    LANDLINE: error(400, 21614),
+    BUSY: error(429, 20429, ("Retry-After", "7")),
+    GONE: DROP,
+}
+
+
+def twilio(asked: Asked) -> Said:
+    """The Messages resource: authentication first, then the number it goes to."""
+    right = base64.b64encode(f"{SID}:{TOKEN}".encode()).decode()
+    if asked.headers.get("authorization") != f"Basic {right}":
+        return error(401, 20003)
+    if (asked.method, asked.target) != ("POST", f"/2010-04-01/Accounts/{SID}/Messages.json"):
+        return error(404, 20404)
+    form = dict(parse_qsl(asked.body.decode(), strict_parsing=True))
+    if "From" not in form and "MessagingServiceSid" not in form:
+        return error(400, 21603)
+    sid = f"SM{form['To'].removeprefix('+')}"
+    return ERRORS.get(form["To"]) or Said(201, {"sid": sid, "status": "queued", "error_code": None})
+
+
+@pytest.fixture
+def provider(settings: Any) -> Iterator[Gateway]:
+    settings.OUTBOUND_HTTP, settings.OUTBOUND_PRIVATE = True, ["127.0.0.0/8"]
+    with serving(twilio) as server:
+        yield server
+
+
+def account(provider: Gateway, key: str, *, sender: str = SHOP, **settings: Any) -> Sender:
+    said = {"url": provider.url, "account_sid": SID, "auth_token": TOKEN, **settings}
+    return Sender(f"twilio-{key}", "twilio", sender, "", said)
+
+
+def send(sender: Sender, *to: str, text: str = "Hello 梅 & co") -> list[Answer]:
+    batch = [Outgoing(str(n), one, "", {"text": text}, at=AT) for n, one in enumerate(to)]
+    with channels.get("sms").connect(sender) as line:
+        return list(line.send(batch))
+
+
+def test_a_message_is_a_form_and_its_sid_the_reference(provider: Gateway) -> None:
+    callback = "https://shop.example/receipts/sms"
+    assert send(account(provider, "form", status_callback=callback), GOOD) == [
+        Answer(Outcome.SENT, "201", f"SM{GOOD.removeprefix('+')}")
+    ]
+    form = dict(parse_qsl(provider.asked[0].body.decode()))
+    assert form == {"From": SHOP, "StatusCallback": callback, "To": GOOD, "Body": "Hello 梅 & co"}
+    assert provider.asked[0].headers["content-type"] == "application/x-www-form-urlencoded"
+
+
+def test_a_messaging_service_goes_before_the_sender(provider: Gateway) -> None:
+    assert send(account(provider, "service", messaging_service_sid="MG1"), GOOD)[0].outcome is Outcome.SENT
+    form = dict(parse_qsl(provider.asked[0].body.decode()))
+    assert (form["MessagingServiceSid"], "From" in form) == ("MG1", False)
+
+
+def test_each_message_has_its_own_answer(provider: Gateway) -> None:
+    answers = send(account(provider, "each"), BAD, GOOD, STOPPED, LANDLINE, GOOD)
+    assert [(one.outcome.value, one.code) for one in answers] == [
+        ("permanent", "twilio 21211"), ("sent", "201"), ("permanent", "twilio 21610"), ("permanent", "twilio 21614"),
+        ("sent", "201"),
+    ]  # fmt: skip
+    assert len(provider.asked) == 5
+
+
+def test_a_throttle_says_when_and_spares_the_rest(provider: Gateway) -> None:
+    assert send(account(provider, "busy"), GOOD, BUSY, GOOD) == [
+        Answer(Outcome.SENT, "201", f"SM{GOOD.removeprefix('+')}"),
+        Answer(Outcome.TRANSIENT, "twilio 20429", retry_at=AT + timedelta(seconds=7)),
+        Answer(Outcome.NOT_BEGUN),
+    ]
+    assert len(provider.asked) == 2
+
+
+@pytest.mark.parametrize(
+    ("said", "expected"),
+    [
+        (error(500, 20500), Answer(Outcome.UNKNOWN, "HTTP 500")),
+        (error(503, 20503), Answer(Outcome.UNKNOWN, "HTTP 503")),
+        (Said(504, b"<html>"), Answer(Outcome.UNKNOWN, "HTTP 504")),
+        (Said(200, b"<html>log in</html>"), Answer(Outcome.UNKNOWN, "HTTP 200")),
+        (Said(201, b"<html>"), Answer(Outcome.UNKNOWN, "HTTP 201 without a sid")),
+        (Said(201, {"sid": "SM1", "status": "failed", "error_code": 30006}), Answer(Outcome.PERMANENT, "twilio 30006")),
+        (Said(302, b"", (("Location", "/elsewhere"),)), Answer(Outcome.UNKNOWN, "HTTP 302")),
+        (error(429, 20429), Answer(Outcome.TRANSIENT, "twilio 20429")),
+        (error(400, 21617), Answer(Outcome.PERMANENT, "twilio 21617")),
+    ],
+)
+def test_only_a_documented_answer_is_an_answer(provider: Gateway, said: Said, expected: Answer) -> None:
+    provider.play = lambda asked: said
+    assert send(account(provider, "odd"), GOOD) == [expected]
+    assert len(provider.asked) == 1
+
+
+def test_a_request_read_and_not_answered_is_unknown(provider: Gateway, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(http, "TOTAL_SECONDS", 0.3)
+    answers = send(account(provider, "dropped"), GONE, GOOD)
+    assert [(one.outcome.value, one.code) for one in answers] == [("unknown", "RemoteProtocolError"), ("sent", "201")]
+    provider.play = lambda asked: HOLD
+    assert send(account(provider, "slow"), GOOD) == [Answer(Outcome.UNKNOWN, "ReadTimeout")]
+    assert len(provider.asked) == 3, "nothing is sent twice"
+
+
+def test_nobody_there_surely_precedes_acceptance(provider: Gateway) -> None:
+    provider.url = "http://127.0.0.1:1"
+    assert send(account(provider, "none"), GOOD, GOOD) == [
+        Answer(Outcome.TRANSIENT, "ConnectError"),
+        Answer(Outcome.NOT_BEGUN),
+    ]
+
+
+def test_a_refused_account_loses_no_message_and_tells_the_next_connect_once(provider: Gateway) -> None:
+    sender = account(provider, "refused", auth_token="wr0ng")
+    assert send(sender, GOOD, GOOD) == [Answer(Outcome.TRANSIENT, "twilio 20003"), Answer(Outcome.NOT_BEGUN)]
+    with pytest.raises(ChannelError, match="refuses the account: twilio 20003") as raised:
+        send(sender, GOOD)
+    assert raised.value.permanent
+    assert len(provider.asked) == 1
+    assert send(sender, GOOD) == [Answer(Outcome.TRANSIENT, "twilio 20003")], "the probe asks again"
+
+
+@pytest.mark.parametrize(
+    ("sender", "given", "expected"),
+    [
+        (SHOP, {"account_sid": ""}, "'account_sid' is empty"),
+        (SHOP, {"auth_token": ""}, "'auth_token' is empty"),
+        ("", {}, "neither a sender nor"),
+        (SHOP, {"max_segments": "3"}, "'max_segments' is no number"),
+        (SHOP, {"max_segments": 0}, "'max_segments' is no number"),
+    ],
+)
+def test_missing_settings_are_named_before_anything_is_sent(
+    provider: Gateway, sender: str, given: dict[str, Any], expected: str
+) -> None:
+    with pytest.raises(ChannelError, match=expected) as raised:
+        send(account(provider, "missing", sender=sender, **given), GOOD)
+    assert raised.value.permanent
+    assert TOKEN not in str(raised.value)
+    assert provider.asked == []
+
+
+def test_an_account_may_allow_fewer_segments(provider: Gateway) -> None:
+    sender = account(provider, "short", max_segments=1)
+    assert send(sender, GOOD, text="x" * 161) == [Answer(Outcome.PERMANENT, "2 segments of GSM-7, at most 1")]
+    assert provider.asked == []
+    assert send(sender, GOOD, text="x" * 160)[0].outcome is Outcome.SENT
+
+
+def test_the_token_comes_from_a_file_and_is_in_no_log(
+    provider: Gateway, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch, tmp_path: Any
+) -> None:
+    (tmp_path / "token").write_text(f"{TOKEN}\n")
+    monkeypatch.setenv("SHOP_SMS_FILE", str(tmp_path / "token"))
+    settings = {"url": provider.url, "account_sid": SID, "auth_token_env": "SHOP_SMS"}
+    row = Account(key="twilio-file", channel="sms", transport="twilio", sender=SHOP, settings=settings)
+    caplog.set_level("DEBUG")
+    assert [one.outcome.value for one in send(sender_of(row), GOOD, BAD)] == ["sent", "permanent"]
+    basic = base64.b64encode(f"{SID}:{TOKEN}".encode()).decode()
+    for secret in (TOKEN, basic, GOOD, "Hello"):
+        assert secret not in caplog.text
