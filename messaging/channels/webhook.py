@@ -39,9 +39,9 @@ class WebhookChannel(Channel):
     def check(self, message: Outgoing) -> str:
         body = message.parts.get("body", "")
         try:
-            json.loads(body, parse_constant=_no_number)
+            json.loads(body, parse_constant=_no_number, object_pairs_hook=_each_once)
         except (ValueError, RecursionError):
-            return "the body is no JSON"
+            return "the body is no JSON, or a name in it comes twice"
         size = len(body.encode("utf-8", "replace"))
         return f"the body has {size} bytes, at most {MOST_BYTES}" if size > MOST_BYTES else ""
 
@@ -64,6 +64,14 @@ class WebhookChannel(Channel):
 
 def _no_number(name: str) -> None:
     raise ValueError(f"{name} is no JSON")
+
+
+def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """A name that comes twice is refused: readers disagree which one counts, and a person's text may hold one."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise ValueError("a name comes twice")
+    return found
 
 
 def key_of(secret: str) -> bytes:

@@ -195,6 +195,7 @@ def test_a_wrong_secret_is_the_accounts_fault_and_in_no_log(
     provider: Gateway, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level("DEBUG")
+    caplog.set_level("DEBUG", logger="httpx")  # as if nobody had quietened it
     sender = account(provider, "wrong", access_key_secret="wr0ng-s3cret")
     assert send(sender, GOOD, GOOD) == [
         Answer(Outcome.TRANSIENT, "SignatureDoesNotMatch"),

@@ -183,6 +183,7 @@ def test_the_token_comes_from_a_file_and_is_in_no_log(
     settings = {"url": provider.url, "account_sid": SID, "auth_token_env": "SHOP_SMS"}
     row = Account(key="twilio-file", channel="sms", transport="twilio", sender=SHOP, settings=settings)
     caplog.set_level("DEBUG")
+    caplog.set_level("DEBUG", logger="httpx")  # as if nobody had quietened it
     assert [one.outcome.value for one in send(sender_of(row), GOOD, BAD)] == ["sent", "permanent"]
     basic = base64.b64encode(f"{SID}:{TOKEN}".encode()).decode()
     for secret in (TOKEN, basic, GOOD, "Hello"):

@@ -1,0 +1,127 @@
+"""SMS and webhooks on the whole way: published, queued, rendered in the child, sent, settled in the ledger."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+
+from messaging.models import Attempt, Delivery, Template
+from messaging.outbox.reads import balance
+from messaging.outbox.send import SendReport, send_due
+from messaging.permission import address_for, give_consent
+from messaging.publish import publish_template
+from segments.models import Profile
+from tests.messages import OFFERS, make_account, make_topic, queue_to
+from tests.messaging.channels import test_aliyun, test_twilio, test_webhook
+from tests.messaging.channels.gateway import Gateway, Said, serving
+from tests.people import make_profile
+
+NAMES = ["Mei", 'B"o\\', "梅 </b>", "two\nlines"]  # the last cannot stand in JSON as it is
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def provider(settings: Any) -> Iterator[Gateway]:
+    settings.OUTBOUND_HTTP, settings.OUTBOUND_PRIVATE = True, ["127.0.0.0/8"]
+    with serving(lambda asked: Said(500)) as server:
+        yield server
+
+
+def send(now: datetime) -> SendReport:
+    return send_due(worker="test", now_fn=lambda: now)
+
+
+def write(now: datetime, channel: str, people: list[Profile], **parts: str) -> None:
+    """Publish a template of those parts and queue it to everybody."""
+    template = Template.objects.create(
+        key="t", name="T", channel=channel, klass="marketing", topic=make_topic(), content={"en": parts},
+        sample={"profile": {"first_name": "Mei"}},
+    )  # fmt: skip
+    queue_to(people, publish_template(template, now=now), now=now)
+
+
+def reader(phone: str, name: str, now: datetime) -> Profile:
+    person = make_profile(phone=phone, first_name=name, now=now)
+    address = address_for(person, "sms", now)
+    assert address is not None
+    give_consent(address, OFFERS, now=now, source="test")
+    return person
+
+
+def hook(provider: Gateway) -> None:
+    settings = {"url": f"{provider.url}/in", "secret_env": "HOOK_SECRET"}
+    make_account("hook", channel="webhook", transport="http", sender="", settings=settings)
+
+
+def outcomes() -> list[tuple[str, str, str, str]]:
+    rows = Attempt.objects.order_by("delivery_id").values_list("delivery__state", "outcome", "code", "provider_ref")
+    return list(rows)
+
+
+def test_texts_through_twilio(provider: Gateway, now: datetime, monkeypatch: pytest.MonkeyPatch) -> None:
+    provider.play = test_twilio.twilio
+    monkeypatch.setenv("SMS_TOKEN", test_twilio.TOKEN)
+    settings = {"url": provider.url, "account_sid": test_twilio.SID, "auth_token_env": "SMS_TOKEN"}
+    make_account("sms", channel="sms", transport="twilio", sender=test_twilio.SHOP, settings=settings)
+    numbers = (test_twilio.GOOD, test_twilio.STOPPED, test_twilio.GONE)
+    write(now, "sms", [reader(to, "Mei", now) for to in numbers], text="Hello {{ profile.first_name }}")
+    assert send(now).states == {"accepted": 1, "rejected": 1, "in_doubt": 1}
+    assert outcomes() == [
+        ("accepted", "sent", "201", f"SM{test_twilio.GOOD.removeprefix('+')}"),
+        ("rejected", "permanent", "twilio 21610", ""),
+        ("in_doubt", "unknown", "RemoteProtocolError", ""),
+    ]
+    assert send(now + timedelta(hours=30)).claimed == 0
+    assert len(provider.asked) == 3, "what is in doubt is not sent again"
+    assert balance().adds_up
+
+
+def test_a_template_through_aliyun(provider: Gateway, now: datetime, monkeypatch: pytest.MonkeyPatch) -> None:
+    provider.play = test_aliyun.aliyun
+    monkeypatch.setenv("SMS_SECRET", test_aliyun.SECRET)
+    settings = {"url": provider.url, "access_key_id": test_aliyun.KEY, "access_key_secret_env": "SMS_SECRET"}
+    make_account("sms", channel="sms", transport="aliyun", sender="小店", settings=settings)
+    people = [reader(test_aliyun.GOOD, '梅" <b>', now), reader(test_aliyun.OFTEN, "Bo", now)]
+    people.append(reader("+8613800138009", "Bo\ncode=43", now))
+    write(now, "sms", people, template="SMS_1", variables="code=42\nname={{ profile.first_name }}")
+    assert send(now).states == {"accepted": 1, "planned": 1, "render_failed": 1}
+    rows = Delivery.objects.order_by("id").values_list("state", "reason", "not_before")
+    assert list(rows[1:]) == [
+        ("planned", "isv.BUSINESS_LIMIT_CONTROL", now + timedelta(hours=1)),
+        ("render_failed", "the variable 'code' comes twice", now),
+    ]
+    queries = [test_aliyun.query_of(asked) for asked in provider.asked]
+    assert [query["SignName"] for query in queries] == ["小店"] * 2
+    assert [json.loads(query["TemplateParam"]) for query in queries] == [
+        {"code": "42", "name": '梅" <b>'},
+        {"code": "42", "name": "Bo"},
+    ]
+
+
+def test_a_body_by_webhook(provider: Gateway, now: datetime, monkeypatch: pytest.MonkeyPatch) -> None:
+    provider.play = test_webhook.receiver
+    monkeypatch.setenv("HOOK_SECRET", test_webhook.SECRET)
+    hook(provider)
+    people = [make_profile(email=f"{n}@x.example", first_name=name, now=now) for n, name in enumerate(NAMES)]
+    quoted = """{{ profile.first_name | replace('\\\\', '\\\\\\\\') | replace('"', '\\\\"') }}"""
+    write(now, "webhook", people, body=f'{{"name": "{quoted}", "vip": false}}')
+    assert send(now).states == {"accepted": 3, "render_failed": 1}
+    assert [json.loads(asked.body) for asked in provider.asked] == [{"name": n, "vip": False} for n in NAMES[:3]]
+    refs = Delivery.objects.filter(state="accepted").order_by("id").values_list("public_id", flat=True)
+    assert [asked.headers["webhook-id"] for asked in provider.asked] == [str(ref) for ref in refs]
+
+
+def test_text_that_is_not_quoted_cannot_overrule_a_name(
+    provider: Gateway, now: datetime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOOK_SECRET", test_webhook.SECRET)
+    hook(provider)
+    person = make_profile(email="bo@x.example", first_name='Bo", "vip": true, "x": "', now=now)
+    write(now, "webhook", [person], body='{"vip": false, "name": "{{ profile.first_name }}"}')
+    assert send(now).states == {"render_failed": 1}
+    assert Delivery.objects.get().reason == test_webhook.NO_JSON
+    assert provider.asked == []
