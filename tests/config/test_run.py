@@ -19,6 +19,10 @@ from config import run
 from tests.harness import Cluster, Process, wait_until
 
 
+def lives(pid: int) -> bool:
+    return os.path.exists(f"/proc/{pid}")
+
+
 def descendants(pid: int) -> set[int]:
     """Every living process below `pid`."""
     children: dict[int, list[int]] = {}
@@ -81,15 +85,17 @@ def test_what_is_killed_comes_back_and_sigterm_ends_all(cluster: Cluster) -> Non
     process.popen.terminate()
     assert process.popen.wait(15) == 0
     assert time.monotonic() - begun < 15
-    wait_until(lambda: not [pid for pid in below if os.path.exists(f"/proc/{pid}")], seconds=1, what="no orphans")
+    wait_until(lambda: not any(map(lives, below)), seconds=1, what="no orphans")
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells children that their parent died")
 def test_killing_the_supervisor_takes_its_children_along(cluster: Cluster) -> None:
     process = start(cluster)
     below = wait_until(lambda: descendants(process.pid), what="the children are there")
+    assert all(map(lives, below))
     os.kill(process.pid, signal.SIGKILL)
-    wait_until(lambda: not [pid for pid in below if os.path.exists(f"/proc/{pid}")], seconds=15, what="no orphans")
+    wait_until(lambda: not any(map(lives, below)), seconds=15, what="no orphans")
+    assert [pid for pid in below if lives(pid)] == []
 
 
 def test_a_taken_port_is_told_at_once(cluster: Cluster) -> None:

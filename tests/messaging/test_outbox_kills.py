@@ -11,7 +11,7 @@ from django.db import connection
 
 from common.clock import now as clock_now
 from messaging.models import Delivery
-from messaging.outbox.reads import balance
+from messaging.outbox.reads import Balance, balance
 from tests.harness import Cluster, Process, wait_until
 from tests.messages import make_crowd, make_version, queue_to
 from tests.messaging.invariants import check
@@ -33,8 +33,9 @@ def plan(cluster: Cluster, count: int, *, prefix: str = "reader", klass: str = "
     queue_to(make_crowd(count, now=now, prefix=prefix), make_version(now=now, klass=klass), now=now)
 
 
-def kill_and_drain(cluster: Cluster, count: int, rng: random.Random) -> None:
-    """Kill a sender whenever the witness has seen a random number of mails, then let the others finish."""
+def kill_and_drain(cluster: Cluster, count: int, rng: random.Random) -> Balance:
+    """Kill a sender whenever the witness has seen a random number of mails, then let the others finish; every
+    invariant is checked, and the balance of the ledger returned."""
     workers = 2 if connection.vendor == "postgresql" else 1
     plan(cluster, count)
     senders = [start_sender(cluster, number) for number in range(workers)]
@@ -46,6 +47,7 @@ def kill_and_drain(cluster: Cluster, count: int, rng: random.Random) -> None:
         senders[victim] = start_sender(cluster, victim)
     wait_until(settled, seconds=300, every=0.5, what="every message settled")
     check(cluster.mails(), planned=count, doubt_at_most=KILLS * GROUP)
+    return balance()
 
 
 def recorded(cluster: Cluster) -> int:
@@ -59,13 +61,17 @@ def settled() -> bool:
 
 @pytest.mark.timeout(300)
 def test_no_message_twice_and_none_lost_over_five_kills(cluster: Cluster, rng: random.Random) -> None:
-    kill_and_drain(cluster, 600, rng)
+    books = kill_and_drain(cluster, 600, rng)
+    assert (books.planned, books.waiting, books.adds_up) == (600, 0, True)
+    assert len({mail["to"][0] for mail in cluster.mails()}) == len(cluster.mails()) >= 600 - books.in_doubt
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_five_kills_during_five_thousand(cluster: Cluster, rng: random.Random) -> None:
-    kill_and_drain(cluster, 5000, rng)
+    books = kill_and_drain(cluster, 5000, rng)
+    assert (books.planned, books.waiting, books.adds_up) == (5000, 0, True)
+    assert len({mail["to"][0] for mail in cluster.mails()}) == len(cluster.mails()) >= 5000 - books.in_doubt
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from __future__ import annotations
 import csv
 from collections.abc import Iterator
 from datetime import UTC, date, datetime
-from importlib.metadata import PackageNotFoundError, distribution
+from importlib.metadata import distribution
 from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
@@ -30,11 +30,7 @@ NOW = datetime(1997, 9, 30, 23, tzinfo=UTC)
 
 
 def data(name: str) -> Path:
-    try:
-        path = Path(str(distribution("lifetimes").locate_file(f"lifetimes/datasets/{name}")))
-    except PackageNotFoundError:
-        pytest.skip("lifetimes, which carries the data, is not installed")
-    return path
+    return Path(str(distribution("lifetimes").locate_file(f"lifetimes/datasets/{name}")))
 
 
 def purchases() -> Iterator[tuple[int, date, int]]:
