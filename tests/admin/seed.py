@@ -39,6 +39,7 @@ from segments.models import (
     Trait,
 )
 from segments.models.groups import StaticList
+from segments.rfm import CELL_OF, octant_of
 from tests.people import make_fact, make_order, make_profile, make_source
 
 NAMES = [
@@ -48,10 +49,6 @@ NAMES = [
     ("Lea", "Martin", "en", "FR", "Lyon"), ("Tom", "Okafor", "en", "NG", "Lagos"),
 ]  # fmt: skip
 STAGES = ["prospect", "newcomer", "growing", "mature", "at_risk", "lapsed"]
-CELLS = {
-    "prospect": "", "newcomer": "new", "growing": "promising", "mature": "champions", "at_risk": "at_risk",
-    "lapsed": "hibernating",
-}  # fmt: skip
 
 
 @cache
@@ -130,20 +127,22 @@ def _person(n: int, now: datetime, rng: random.Random, source: Any) -> Profile:
 
 def _life(n: int, profile: Profile, now: datetime, rng: random.Random) -> None:
     stage = STAGES[(n * 7) % 6]
+    r, f, m = 1 + n % 5, 1 + (n + n // 5) % 5, 1 + n * 2 % 5
     Scores.objects.update_or_create(
         profile=profile,
         defaults={
             "stage": stage,
             "stage_since": now - timedelta(days=9),
-            "cell": CELLS[stage],
-            "r": 1 + n % 5,
-            "f": 1 + n % 4,
-            "m": 1 + n % 5,
-            "octant": "vip" if stage == "mature" else "",
-            "orders": n % 4,
-            "orders_ever": n % 4,
-            "spent_ever": (n % 4) * 12900,
-            "last_order_at": now - timedelta(days=12) if n % 4 else None,
+            "cell": CELL_OF[f"{r}{f}"],
+            "r": r,
+            "f": f,
+            "m": m,
+            "octant": octant_of(5 - r, f, m, (2.0, 2.0, 3.0)),
+            "orders": f,
+            "spent": m * 12900,
+            "orders_ever": f,
+            "spent_ever": m * 12900,
+            "last_order_at": now - timedelta(days=12),
             "computed_at": now,
         },
     )
