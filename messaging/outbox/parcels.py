@@ -10,6 +10,7 @@ from typing import Any
 
 from django.conf import settings
 
+from common.naming import full_name
 from messaging.channels import Outgoing, channels
 from messaging.models import Account, Delivery
 from messaging.outbox.judge import stumbled
@@ -90,15 +91,13 @@ def _parcel(row: Mapping[str, Any], judged: Mapping[str, Any], purses: Mapping[i
         journey=row["journey"],
         node=row["node"],
     )
-    first, last = person["first_name"], person["last_name"]
-    name = f"{last}{first}" if str(person["locale"]).lower().startswith("zh") else f"{first} {last}".strip()
     return Parcel(
         row["id"],
         row["profile_id"],
         row["address_id"],
         job,
         row["address__value"] or "",
-        name,
+        full_name(person["first_name"], person["last_name"], person["locale"]),
         row["expires_at"],
         judged.get("claims", 0),
         judged["ghost"],

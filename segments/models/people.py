@@ -8,6 +8,7 @@ from django.db import models
 from django.utils.translation import gettext_lazy as _
 
 from common.indexes import JsonIndex
+from common.naming import full_name
 from common.states import in_choices
 
 
@@ -60,9 +61,7 @@ class Profile(models.Model):
     @property
     def full_name(self) -> str:
         """Both names in the order of the person's own language."""
-        if self.locale.lower().startswith("zh"):
-            return f"{self.last_name}{self.first_name}"
-        return f"{self.first_name} {self.last_name}".strip()
+        return full_name(self.first_name, self.last_name, self.locale)
 
 
 class Identity(models.Model):

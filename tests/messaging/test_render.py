@@ -87,7 +87,7 @@ def test_the_chain_of_chinese_ends_in_english() -> None:
         ("{{ '2026-03-02T09:05:00Z' | time }}", "en", "09:05"),
         ("{{ 1234567.5 | number }}", "en", "1,234,567.5"),
         ("{{ profile | name('you') }}", "en", "Mei Lin"),
-        ("{{ profile | name('you') }}", "zh", "LinMei"),
+        ("{{ profile | name('you') }}", "zh", "Lin Mei"),
         ("{{ event.a.b | default('x') }}", "en", "x"),
         ("{{ profile.none | default('x') }}", "en", "x"),
         ("{{ profile.items }}", "en", "7"),

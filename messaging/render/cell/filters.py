@@ -16,6 +16,7 @@ from jinja2.tests import TESTS as STOCK_TESTS
 from markupsafe import Markup, escape
 
 from common.money import exponent
+from common.naming import full_name
 
 from .limits import NUMBER, TEXT, Refused
 
@@ -244,10 +245,8 @@ def name(context: Context, person: Any, instead: str = "") -> str:
     """A person's name in the order of the reader's language; another word for who has none."""
     if not isinstance(person, Mapping):
         raise Refused("name is for a person: {{ profile | name }}")
-    given, family = (str(person.get(part) or "").strip() for part in ("first_name", "last_name"))
-    if language(context) == "zh":
-        return f"{family}{given}" or str(instead)
-    return f"{given} {family}".strip() or str(instead)
+    given, family = (str(person.get(part) or "") for part in ("first_name", "last_name"))
+    return full_name(given, family, language(context)) or str(instead)
 
 
 @named("plain")
