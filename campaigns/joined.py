@@ -9,16 +9,13 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from django.db import connection
-
 from campaigns.credit import recredit
 from campaigns.models import Conversion, Touch
 from campaigns.touches import SAME_VISIT, absorb_visits, conversions_after
-from segments.bulk import given
 from segments.frozen import freeze, thaw
-from segments.merge import Kept, MergeHandler, Pair, family, handlers
+from segments.merge import Kept, MergeHandler, Pair, family, handlers, move_rows
+from segments.unmerge import return_rows
 
-COLUMNS = (("frm", "bigint"), ("tgt", "bigint"))
 TABLES = (Touch._meta.db_table, Conversion._meta.db_table)
 
 
@@ -35,25 +32,17 @@ class JoinCredit(MergeHandler):
         if not touches and not converted:
             return None
         near = _near({*gone, *gone.values()}, [at for _, at in touches])
-        source, params = given(COLUMNS, sorted(gone.items()))
-        with connection.cursor() as cursor:
-            for table in TABLES:
-                cursor.execute(
-                    f"UPDATE {table} SET profile_id = given.tgt, origin = COALESCE({table}.origin, {table}.profile_id)"
-                    f" FROM {source} WHERE {table}.profile_id = given.frm",
-                    params,
-                )
+        for table in TABLES:
+            move_rows(table, pairs)
         absorbed = absorb_visits(set(gone.values()), [at for _, at in touches])
         recredit({*converted, *conversions_after([*touches, *absorbed])}, now=now)
         return _lost(near, pairs)
 
     def undo(self, pairs: Sequence[Pair], *, now: datetime) -> None:
         for pair in pairs:
-            mine = {"profile": pair.into, "origin__in": family(pair.gone)}
-            Touch.objects.filter(**mine).update(profile=pair.gone)
-            Conversion.objects.filter(**mine).update(profile=pair.gone)
-            for model in (Touch, Conversion):
-                model._default_manager.filter(profile=pair.gone, origin=pair.gone).update(origin=None)
+            origins = family(pair.gone)
+            for table in TABLES:
+                return_rows(table, pair, origins)
             _credit_both(pair, now=now)
 
     def restore(self, pair: Pair, kept: Any, *, now: datetime) -> None:

@@ -13,6 +13,7 @@ from campaigns.models import Assignment, Enrolment, Visit
 from campaigns.rows import update_rows
 from segments.frozen import freeze, thaw
 from segments.merge import Kept, MergeHandler, Pair, family, handlers
+from segments.unmerge import return_rows
 
 MOVE = {"id": "bigint", "profile_id": "bigint", "origin": "bigint", "entry_key": "text"}
 DRAW = {"id": "bigint", "profile_id": "bigint"}
@@ -54,10 +55,7 @@ class Journeys(MergeHandler):
 
     def undo(self, pairs: Sequence[Pair], *, now: datetime) -> None:
         for pair in pairs:
-            rows = Enrolment.objects.filter(profile=pair.into, origin__in=family(pair.gone))
-            ids = list(rows.values_list("pk", flat=True))
-            Enrolment.objects.filter(pk__in=ids).update(profile=pair.gone)
-            Enrolment.objects.filter(pk__in=ids, origin=pair.gone).update(origin=None)
+            return_rows(Enrolment._meta.db_table, pair, family(pair.gone))
 
     def restore(self, pair: Pair, kept: Any, *, now: datetime) -> None:
         """Entry keys as they were, walks that only the merge had ended under way again, and both draws."""

@@ -23,7 +23,7 @@ from common.registry import Registry
 from segments.bulk import given, insert, update
 from segments.facts.append import append_engine_facts
 from segments.facts.names import MERGED
-from segments.frozen import freeze
+from segments.frozen import freeze, freeze_row
 from segments.models import Event, EventStats, Identity, Membership, Merge, Order, Profile, Scores
 from segments.portrait import FIELDS, PORTRAIT, Portrait, fill_from, to_text
 
@@ -112,7 +112,7 @@ def merge_many(pairs: Sequence[Pair], *, now: datetime, actor: str, reason: str)
     gone = [pair.gone for pair in pairs]
     kept: dict[int, dict[str, Any]] = {pk: {} for pk in gone}
     for table in MOVED:
-        _move(table, rows)
+        move_rows(table, pairs)
     for key, handler in handlers.items():
         for pk, said in (handler.merge(pairs, now=now) or {}).items():
             kept[pk][key] = said
@@ -166,8 +166,9 @@ def _go_ahead(model: type[Any], pair: Pair) -> None:
             rows.update(profile=pair.into, origin=Coalesce(F("origin"), F("profile_id")))
 
 
-def _move(table: str, rows: Sequence[tuple[int, int]]) -> None:
-    source, params = given(PAIR, rows)
+def move_rows(table: str, pairs: Sequence[Pair]) -> None:
+    """All rows of each `gone` become rows of its `into` and remember whose they were, in one statement."""
+    source, params = given(PAIR, [(pair.gone, pair.into) for pair in pairs])
     with connection.cursor() as cursor:
         cursor.execute(
             f"UPDATE {table} SET profile_id = given.tgt, origin = COALESCE({table}.origin, {table}.profile_id)"
@@ -205,13 +206,10 @@ def _fill(pairs: Sequence[Pair], profiles: dict[int, Profile]) -> dict[int, Any]
 def _changes(before: Portrait, after: Portrait) -> dict[str, Any]:
     """Columns that changed, with what they held; of the traits the names that came."""
     was, now = before._asdict(), after._asdict()
-    columns = {name: _said(was[name]) for name in FIELDS if was[name] != now[name] and name != "traits"}
+    columns = {name: was[name] for name in FIELDS if was[name] != now[name] and name != "traits"}
     names = sorted(set(json.loads(after.traits)) - set(json.loads(before.traits)))
-    return {"columns": columns, "after": {name: _said(now[name]) for name in columns}, "traits": names}
-
-
-def _said(value: Any) -> Any:
-    return value.isoformat() if hasattr(value, "isoformat") else value
+    said = {"columns": columns, "after": {name: now[name] for name in columns}}
+    return {name: freeze_row(row) for name, row in said.items()} | {"traits": names}
 
 
 def _note(pairs: Sequence[Pair], kept: dict[int, dict[str, Any]], *, now: datetime, actor: str, reason: str) -> None:

@@ -37,7 +37,7 @@ def undo(gone: Profile, *, now: datetime, actor: str, reason: str) -> None:
     with transaction.atomic():
         profiles = lock([pair])
         for table in MOVED:
-            _return(table, pair, origins)
+            return_rows(table, pair, origins)
         for handler in handlers:
             handler.undo([pair], now=now)
         if row is not None:
@@ -76,7 +76,7 @@ def _go_ahead(model: type[Any], pair: Pair, origins: set[int]) -> None:
             piece.update(profile=pair.gone, origin=own)
 
 
-def _return(table: str, pair: Pair, origins: set[int]) -> None:
+def return_rows(table: str, pair: Pair, origins: set[int]) -> None:
     """Rows whose origin lies in the family go back; what was the profile's own forgets its origin."""
     source, params = given((("id", "bigint"),), [(pk,) for pk in sorted(origins)])
     with connection.cursor() as cursor:

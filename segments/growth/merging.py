@@ -17,6 +17,7 @@ from common.periods import zone
 from segments.growth.missions import MAX_AGE, period_of
 from segments.merge import Kept, MergeHandler, Pair, family, handlers
 from segments.models import Event, MissionProgress, PointDraw, PointEntry, Profile, Wallet
+from segments.unmerge import return_rows
 
 
 @handlers.register("points")
@@ -115,10 +116,7 @@ class Missions(MergeHandler):
 
     def undo(self, pairs: Sequence[Pair], *, now: datetime) -> None:
         for pair in pairs:
-            rows = MissionProgress.objects.filter(profile=pair.into, origin__in=family(pair.gone))
-            ids = list(rows.values_list("pk", flat=True))
-            MissionProgress.objects.filter(pk__in=ids).update(profile=pair.gone)
-            MissionProgress.objects.filter(pk__in=ids, origin=pair.gone).update(origin=None)
+            return_rows(MissionProgress._meta.db_table, pair, family(pair.gone))
 
     def restore(self, pair: Pair, kept: Any, *, now: datetime) -> None:
         for pk, before, after in kept:
