@@ -39,6 +39,12 @@ class ApiView(GenericAPIView[Any]):
         serializer.is_valid(raise_exception=True)
         return dict(serializer.validated_data)
 
+    def body(self) -> dict[str, Any]:
+        """What was sent, checked by the view's serializer."""
+        serializer = self.get_serializer(data=self.request.data)
+        serializer.is_valid(raise_exception=True)
+        return dict(serializer.validated_data)
+
     def paged(self, rows: Any) -> Response:
         """One page of a queryset through the view's serializer."""
         page = self.paginate_queryset(rows)

@@ -100,7 +100,7 @@ class Preview(ApiView):
     )  # fmt: skip
     def post(self, request: Request) -> Response:
         self.asked()
-        given, language = _read(RuleRequest, request), get_language() or "en"
+        given, language = self.body(), get_language() or "en"
         rule = _proven(given["rule"], given.get("key", ""))
         look = long_look(rule, now=self.now, language=language)
         samples = [{"public_id": one.person.public_id, "why": one.why} for one in look.seen]
@@ -120,7 +120,7 @@ class Save(ApiView):
     )  # fmt: skip
     def post(self, request: Request, key: str) -> Response:
         self.asked()
-        given = _read(SaveRequest, request)
+        given = self.body()
         if len(key) > KEY_LETTERS:
             raise Invalid([Problem("key", "A key has at most 80 letters.")])
         _proven(given["rule"], key)
@@ -129,8 +129,19 @@ class Save(ApiView):
         return Response(SegmentDetailSerializer(row).data)
 
 
-class Rebuild(OfSegment):
+class ChangesSegment(OfSegment):
+    """A view that does something to one segment."""
+
     scope = "segments:write"
+
+    def done(self, action: str, row: Segment, **detail: Any) -> Response:
+        """Note what was done, and answer with the segment as it is now."""
+        audit.record(action, f"segment:{row.key}", now=self.now, actor=self.request.auth, detail=detail)
+        row.refresh_from_db()
+        return Response(SegmentDetailSerializer(row).data)
+
+
+class Rebuild(ChangesSegment):
     serializer_class = RebuildRequest
 
     @extend_schema(
@@ -139,17 +150,14 @@ class Rebuild(OfSegment):
     )  # fmt: skip
     def post(self, request: Request, key: str) -> Response:
         self.asked()
-        row, fire = self.segment, _read(RebuildRequest, request)["fire"]
+        row, fire = self.segment, self.body()["fire"]
         Segment.objects.filter(pk=row.pk).update(built_number=0, fire_on_build=fire)
-        audit.record("segment.rebuild", f"segment:{key}", now=self.now, actor=request.auth, detail={"fires": fire})
-        row.refresh_from_db()
-        return Response(SegmentDetailSerializer(row).data)
+        return self.done("segment.rebuild", row, fires=fire)
 
 
-class Cancel(OfSegment):
+class Cancel(ChangesSegment):
     """Stops the build under way and pauses the segment; 409 when nothing is being built."""
 
-    scope = "segments:write"
     serializer_class = SegmentDetailSerializer
 
     @extend_schema(
@@ -162,13 +170,10 @@ class Cancel(OfSegment):
         run = run_under_way(row.pk)
         if run is None or not cancel_run(run):
             raise Conflict("Nothing is being built just now.", code="not_building")
-        audit.record("segment.cancel", f"segment:{key}", now=self.now, actor=request.auth)
-        row.refresh_from_db()
-        return Response(SegmentDetailSerializer(row).data)
+        return self.done("segment.cancel", row)
 
 
-class State(OfSegment):
-    scope = "segments:write"
+class State(ChangesSegment):
     serializer_class = StateRequest
 
     @extend_schema(
@@ -177,16 +182,14 @@ class State(OfSegment):
     )  # fmt: skip
     def post(self, request: Request, key: str) -> Response:
         self.asked()
-        row, to = self.segment, _read(StateRequest, request)["state"]
+        row, to = self.segment, self.body()["state"]
         try:
             won = move(Segment.objects.filter(pk=row.pk), Segment.MOVES, to)
         except ForbiddenMove:
             won = 0
         if not won:
             raise Conflict("That is not possible in this state.", code="forbidden_move")
-        audit.record(f"segment.{to}", f"segment:{key}", now=self.now, actor=request.auth)
-        row.refresh_from_db()
-        return Response(SegmentDetailSerializer(row).data)
+        return self.done(f"segment.{to}", row)
 
 
 class Runs(OfSegment):
@@ -217,12 +220,6 @@ class Overlaps(OfSegment):
         except TooSlow:
             return Response(OverlapAnswer({"results": None}).data)
         return Response(OverlapAnswer({"results": found}).data)
-
-
-def _read(kind: type[serializers.Serializer[Any]], request: Request) -> dict[str, Any]:
-    given = kind(data=request.data)
-    given.is_valid(raise_exception=True)
-    return dict(given.validated_data)
 
 
 def _proven(raw: Any, key: str) -> Rule:
