@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from tempfile import SpooledTemporaryFile
 from typing import Any
 
 from django import forms
 from django.contrib import admin, messages
-from django.db.models import Count
 from django.http import FileResponse, HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse
 from django.urls import reverse
 from django.utils.safestring import SafeString
@@ -22,7 +20,7 @@ from common.admin import LargePage, ReadOnly, reason_of, route, show
 from segments.erase import erase
 from segments.export import note, pieces, write_zip
 from segments.holdings import Person, holdings
-from segments.merge import TwoKnownPeople, merge
+from segments.merge import TwoKnownPeople, family, merge
 from segments.models import Merge, Profile
 from segments.people import NobodyFound, find_person
 from segments.unmerge import undo
@@ -68,12 +66,8 @@ class PersonVerbs(LargePage):
             packed.seek(0)
             answer: HttpResponseBase = FileResponse(packed, as_attachment=True, filename=f"{name}.zip")
         else:
-
-            def body() -> Iterator[str]:
-                for piece, _n in pieces(profile, now=now):
-                    yield piece
-
-            answer = StreamingHttpResponse(body(), content_type="application/json")
+            texts = (text for text, _n in pieces(profile, now=now))
+            answer = StreamingHttpResponse(texts, content_type="application/json")
             answer["Content-Disposition"] = f'attachment; filename="{name}.json"'
         answer["Cache-Control"] = "no-store"
         return answer
@@ -170,10 +164,10 @@ class MergeAdmin(ReadOnly, LargePage):
 
 
 def _came(row: Merge) -> list[tuple[str, int]]:
-    """How many rows of which kind would return."""
-    found = []
+    """How many rows of which kind would return: those of the profile, and of whoever was merged into it before."""
+    found, origins = [], family(row.gone_id)
     for one in holdings():
         if any(field.name == "origin" for field in one.model._meta.concrete_fields):
-            n = one.model._default_manager.filter(origin=row.gone_id).aggregate(n=Count("pk"))["n"]
+            n = one.model._default_manager.filter(origin__in=origins).count()
             found.append((str(one.model._meta.verbose_name_plural), n))
     return sorted((pair for pair in found if pair[1]), key=lambda pair: -pair[1])

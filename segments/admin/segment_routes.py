@@ -55,7 +55,7 @@ class SegmentRoutes:
         except ForbiddenMove:
             won = 0
         if not won:
-            return self._home(request, pk, gettext("That is not possible in this state."))
+            return self._home(request, pk, gettext("That is not possible in this state."), level=messages.ERROR)
         audit.record(f"segment.{to}", f"segment:{segment.key}", now=clock.now(), actor=request.user)
         return self._home(request, pk, gettext("Done: the segment's state has changed."))
 

@@ -105,6 +105,17 @@ def test_the_page_of_a_segment_shows_progress_and_stops_it(shop: Any, login: Any
     assert "Nothing is being built" in again.content.decode()
 
 
+def test_a_state_that_cannot_be_reached_is_an_error(shop: Any, login: Any) -> None:
+    segment, said = Segment.objects.get(key="vip"), []
+    for to in ("paused", "paused", "nowhere"):
+        answer = login("author").post(url("state", segment.pk), {"to": to}, follow=True)
+        (message,) = answer.context["messages"]
+        said.append(message.level_tag)
+    segment.refresh_from_db()
+    assert (said, segment.state) == (["success", "error", "error"], "paused")
+    assert AuditEntry.objects.filter(action="segment.paused", subject="segment:vip").count() == 1
+
+
 def test_overlap_and_moves_are_fragments_in_few_statements(shop: Any, login: Any) -> None:
     segment, client = Segment.objects.order_by("pk")[0], login("viewer")
     for name in ("overlap", "moves"):

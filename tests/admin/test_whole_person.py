@@ -9,8 +9,11 @@ from typing import Any
 
 from django.urls import reverse
 
+from common import clock
 from common.models import ApiKey, AuditEntry
+from segments.merge import merge
 from segments.models import Event, Merge, Profile, RejectedRow, Source
+from segments.unmerge import undo
 from tests.admin.test_verbs import audited, post, said
 from tests.people import make_fact, make_profile
 
@@ -64,6 +67,20 @@ def test_a_merge_by_hand_and_its_undo(shop: Any, login: Any) -> None:
     one.refresh_from_db()
     assert one.merged_into is None
     assert audited("person.unmerge").reason == "no"
+
+
+def test_an_undo_says_what_came_by_way_of_others_too(shop: Any, login: Any) -> None:
+    first, second, third = (make_profile(anonymous_id=f"chain-{n}") for n in range(3))
+    for person in (first, second):
+        make_fact(person, "Viewed")
+    for gone, into in ((first, second), (second, third)):
+        merge(gone, into, now=clock.now(), actor="root", reason="")
+    page = login("admin").get(reverse("admin:segments_merge_undo", args=[Merge.objects.get(gone=second).pk]))
+    told = dict(page.context["rows"])
+    assert (told["facts"], told["identities"]) == (3, 2)  # with the fact of the first merge
+    second.refresh_from_db()
+    undo(second, now=clock.now(), actor="root", reason="")
+    assert Event.objects.filter(profile=second).exclude(properties__has_key="undone").count() == 3
 
 
 def test_a_sources_keys_are_rotated_and_revoked_on_its_page(shop: Any, login: Any) -> None:
