@@ -45,7 +45,7 @@ class RuleRoutes:
             context |= _shown(first_look(rule, now=clock.now(), language=language))
             context["said"] = sentence(rule, language)
         if posted.view == "builder" and can_be_drawn(posted.raw):
-            context["nodes"] = drawn(posted, key=request.POST.get("key", ""))["root"].walk()
+            context["nodes"] = drawn(posted.raw, problems).walk()
         return TemplateResponse(request, "admin/segments/segment/preview.html", context)
 
     @route("exact/", "segments.view_segment", methods=("POST",))

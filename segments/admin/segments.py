@@ -19,7 +19,6 @@ from common.admin import NoDelete, Page, show
 from common.admin.widgets import read_json
 from segments import overview
 from segments.admin.builder import RuleField, drawn
-from segments.admin.builder.form import Posted
 from segments.admin.builder.problems import in_words, prove
 from segments.admin.members import took
 from segments.admin.rule_routes import RuleRoutes
@@ -103,7 +102,7 @@ class SegmentAdmin(RuleRoutes, SegmentRoutes, ScoreRoutes, NoDelete, Page):
         rule, _problems = prove(segment.rule, key=segment.key)
         return {
             "said": sentence(rule, get_language() or "en") if rule else "",
-            "root": None if self.has_change_permission(request) or rule is None else _outline(segment.rule),
+            "root": None if self.has_change_permission(request) or rule is None else drawn(segment.rule, ()),
             "chart": _chart(history) if len(history) > 1 else "",
             "runs": [_run(run) for run in overview.last_runs(segment.pk)],
             "members": overview.newest_members(segment.pk),
@@ -134,12 +133,7 @@ class SegmentAdmin(RuleRoutes, SegmentRoutes, ScoreRoutes, NoDelete, Page):
     def trouble(self, segment: Segment) -> SafeString | str:
         if segment.last_error:
             return show.pill("failed", _("failed"))
-        return show.pill("running", _("build due")) if segment.rule_number != segment.built_number else "–"
-
-
-def _outline(raw: Any) -> Any:
-    """The boxes of a rule for those who may only read it."""
-    return drawn(Posted(raw, "builder"))["root"]
+        return show.pill("running", _("build due")) if is_due(segment) else "–"
 
 
 def _chart(history: list[tuple[Any, int]]) -> str:

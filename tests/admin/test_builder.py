@@ -116,6 +116,7 @@ def test_every_operator_is_named_in_chinese_and_found_in_both_languages(db: None
         ("5", "scalar", "", 5), ("5", "scalar", "text", "5"), ("-2.50", "scalar", "", -2.5), ("007", "scalar", "", "007"),
         ("true", "scalar", "", True), ("true", "scalar", "text", "true"), ("true", "text", "", "true"),
         ("1e3", "number", "", 1000.0), ("007", "whole", "", 7), ("0", "whole", "", 0), ("many", "whole", "", "many"),
+        ("0.5", "number", "", 0.5), ("00.5", "number", "", 0.5), ("-05", "whole", "", -5), ("000", "whole", "", 0),
         ("٣", "number", "", "٣"), (" 8 ", "number", "", 8), ("1" * 30, "whole", "", "1" * 30),
     ],
 )  # fmt: skip
@@ -440,6 +441,16 @@ def test_the_preview_brings_what_each_field_is_told(shop: Any, login: Any) -> No
     assert slot.text == "A whole number is needed here."
     assert page.select_one("[data-count]") is None
     assert [one.text for one in page.select(".p-note-box li")] == ["Points › Points: A whole number is needed here."]
+
+
+def test_the_preview_proves_a_rule_once_and_looks_up_no_offers_that_it_does_not_draw(shop: Any, login: Any) -> None:
+    sent = {"rule|0|kind": "op", "rule|0|op": "in_segment", "rule|0|p|segment": "nobody"}
+    client = login("viewer")
+    with CaptureQueriesContext(connection) as asked:
+        page = BeautifulSoup(client.post(url("preview"), sent).content, "html.parser")
+    assert page.select_one("#rule-0-segment-said").text == "There is no segment with the key “nobody”."  # type: ignore[union-attr]
+    ours = [one["sql"] for one in asked if "segments_segment" in one["sql"]]
+    assert len(ours) == 1, ours
 
 
 @pytest.mark.parametrize(

@@ -20,6 +20,7 @@ from segments.rules.operators import operators
 SIGN = "rule|"  # every field of the builder begins so; a place and a parameter follow
 DEEPEST, WIDEST = 14, 250  # beyond what a rule may have, so that the rule's own limits are what is told
 LONG_NUMBER = re.compile(r"-?\d+(\.\d+)?[eE][+-]?\d{1,3}")
+NEEDLESS = re.compile(r"^(-?)0+(?=\d)")  # zeros before a number: 007, but not 0.5
 YES_NO = {"true": True, "false": False}
 
 
@@ -135,7 +136,7 @@ def read_scalar(text: str, kind: str, given_as: str = "") -> Any:
         return YES_NO[text]
     if kind in ("whole", "number"):
         typed = text.strip()
-        return float(typed) if LONG_NUMBER.fullmatch(typed) else _or(text, _number(typed.lstrip("0") or typed))
+        return float(typed) if LONG_NUMBER.fullmatch(typed) else _or(text, _number(NEEDLESS.sub(r"\1", typed)))
     return _or(text, _number(text)) if kind == "scalar" and given_as != "text" else text
 
 

@@ -19,6 +19,7 @@ from segments.rules.explain import sentence
 from segments.rules.operators import operators
 from segments.rules.parse import parse_rule
 
+SHARED = "rule-offers-"  # begins the id of a list of offers that is the same for every question
 FEW = 4  # so many optional parameters are shown at once; of more, those that are asked for
 
 
@@ -189,16 +190,14 @@ class Drawing:
         )
 
     def _offers(self, place: str, op: str, one: Input, params: Mapping[str, Any]) -> tuple[list[Option], str]:
-        """The offers of an input with the id of their list; those that all questions share are drawn once."""
+        """The offers of an input with the id of their list; those that all questions share are looked up and drawn
+        once, by whoever draws the whole builder."""
         source = source_of(op, one)
         if source == "value":
             return self.known.values(str(params.get("trait", ""))), _id(place, one.name, "offers")
         if source == "property":
             return self.known.properties(fact_beside(op, one, params)), _id(place, one.name, "offers")
-        if source:
-            self.known.options(source)
-            return [], f"rule-offers-{source}"
-        return [], ""
+        return [], f"{SHARED}{source}" if source else ""
 
     def _rows(self, stem: str, own: str, one: Input, tests: Mapping[str, Any], offers: str) -> tuple[Row, ...]:
         """A row for each part of each test, and an empty one."""

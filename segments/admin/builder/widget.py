@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 from django import forms
@@ -12,11 +13,12 @@ from django.utils.safestring import SafeString
 from django.utils.translation import get_language
 
 from common.admin import JsonField
-from common.params import Invalid
+from common.params import Invalid, Problem
 from segments.admin.builder.form import Posted, read_posted
 from segments.admin.builder.inputs import inputs_of
-from segments.admin.builder.nodes import Drawing
+from segments.admin.builder.nodes import SHARED, Drawing, Node
 from segments.admin.builder.problems import in_words, prove
+from segments.admin.builder.suggest import Known, Option
 from segments.admin.builder.tree import VERBS, Draft, can_be_drawn, changed, kind_of, spots
 from segments.admin.builder.words import families
 from segments.rules.explain import sentence
@@ -78,22 +80,23 @@ def draw(posted: Posted, *, fresh: str = "", focus: str = "") -> SafeString:
         text = posted.text or json.dumps(posted.raw, ensure_ascii=False, indent=2)
         told = _said_of(posted)
         return render_to_string(TEMPLATE, {"view": "json", "text": text, "said": told, "focus": focus})
-    context = {"view": "builder", "families": families(), "focus": focus, **drawn(posted, fresh=fresh)}
-    return render_to_string(TEMPLATE, context)
-
-
-def drawn(posted: Posted, *, key: str = "", fresh: str = "") -> dict[str, Any]:
-    """The root box of a rule that can be drawn, with the lists of offers that its questions share."""
-    _rule, problems = prove(posted.raw, key=key)
+    _rule, problems = prove(posted.raw)
     drawing = Drawing(problems, get_language() or "en", fresh)
     root = drawing.draw(posted.raw)
-    used = {one.offers_id for node in root.walk() for one in node.every_field() if not one.offers}
-    shared = {
-        source: drawing.known.options(source)
-        for source in sorted(one.removeprefix("rule-offers-") for one in used if one.startswith("rule-offers-"))
-    }
     whole = [in_words(one.message) for one in problems if one.path == "" and kind_of(posted.raw) == "op"]
-    return {"root": root, "shared": shared, "whole": whole}
+    context = {"view": "builder", "families": families(), "focus": focus, "root": root, "whole": whole}
+    return render_to_string(TEMPLATE, {**context, "shared": _shared(root, drawing.known)})
+
+
+def drawn(raw: Draft, problems: Sequence[Problem]) -> Node:
+    """The root box of a rule that can be drawn, with what is known to be wrong with it."""
+    return Drawing(problems, get_language() or "en").draw(raw)
+
+
+def _shared(root: Node, known: Known) -> dict[str, list[Option]]:
+    """The lists of offers that are the same for every question, as far as this rule asks for them."""
+    used = {one.offers_id for node in root.walk() for one in node.every_field() if one.offers_id.startswith(SHARED)}
+    return {source: known.options(source) for source in sorted(one.removeprefix(SHARED) for one in used)}
 
 
 def change_draft(posted: Posted, verb: str, place: str, value: str) -> tuple[Posted, str]:
