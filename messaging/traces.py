@@ -4,12 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import datetime
-from functools import reduce
-from operator import or_
 from typing import Any
 
-from django.db.models import Model, Q, QuerySet, TextField
-from django.db.models.functions import Cast
+from django.db.models import Model, QuerySet
 
 from messaging.channels import channels
 from messaging.models import Address, Attempt, Delivery, Receipt, Suppression
@@ -17,7 +14,7 @@ from messaging.outbox.parcels import read_parcels
 from messaging.permission import digest, suppress_value
 from messaging.render import Rendered, render_group
 from segments import erase, export
-from segments.holdings import Person
+from segments.holdings import Person, naming
 
 SENT = ("attempting", "in_doubt", "accepted", "rejected", "unknown")
 PIECE = 50
@@ -38,13 +35,7 @@ def places_of(person: Person) -> set[Place]:
 
 def unmatched_receipts(person: Person) -> Iterator[Receipt]:
     """Words of providers that belong to no message we know, but name the person."""
-    needles = person.needles
-    if not needles:
-        return
-    rows = Receipt.objects.filter(delivery=None).annotate(said=Cast("raw", TextField()))
-    for row in rows.filter(reduce(or_, (Q(said__icontains=needle) for needle in needles))).iterator():
-        if person.named_in(row.said):
-            yield row
+    return naming(Receipt.objects.filter(delivery=None), "raw", person)
 
 
 @erase.handlers.register("messages")

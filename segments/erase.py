@@ -149,7 +149,7 @@ def _empty(holding: Holding, person: Person, done: Erased) -> None:
 
 
 def _let_go(model: type[Model], ids: Sequence[Any]) -> None:
-    """Rows that point at rows of their own table, or that others point at with protection, are untied first."""
+    """Rows that others of their own table point at are untied first."""
     for one in model._meta.concrete_fields:
         if one.related_model is model and one.null:
             model._default_manager.filter(**{f"{one.name}__in": ids}).update(**{one.name: None})

@@ -7,11 +7,13 @@ import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cached_property, lru_cache, reduce
+from operator import or_
 from typing import Any
 
 from django.apps import apps
-from django.db.models import ForeignKey, Model, Q, QuerySet
+from django.db.models import ForeignKey, Model, Q, QuerySet, TextField
+from django.db.models.functions import Cast
 
 from segments.merge import family
 from segments.models import Identity, Profile
@@ -47,18 +49,33 @@ class Person:
     @cached_property
     def needles(self) -> list[str]:
         """What to look for in a text before asking `named_in`: names as JSON writes them."""
-        return sorted({json.dumps(value, ensure_ascii=False)[1:-1] for _, value in self.names})
+        return sorted({form for _, value in self.names for form in _written(value)})
 
     @cached_property
     def _patterns(self) -> list[re.Pattern[str]]:
         found = []
         for kind, value in self.names:
-            said = re.escape(json.dumps(value, ensure_ascii=False)[1:-1])
+            said = f"(?:{'|'.join(map(re.escape, _written(value)))})"
             if kind in ("email", "phone"):
                 found.append(re.compile(rf"(?<![\w.+@-]){said}(?![\w@-]|\.\w)", re.IGNORECASE))
             else:
                 found.append(re.compile(rf'"{said}"|[:\[,]\s*{said}\s*[,\]}}]'))
         return found
+
+
+def _written(value: str) -> list[str]:
+    """A name as it may stand in JSON: as it is, and in ASCII alone (SQLite's columns)."""
+    return sorted({json.dumps(value, ensure_ascii=pure)[1:-1] for pure in (False, True)})
+
+
+def naming(rows: QuerySet[Any], column: str, person: Person) -> Iterator[Any]:
+    """Rows whose text (or JSON) names the person; each brings it as `said`."""
+    if not person.needles:
+        return
+    texts = rows.annotate(said=Cast(column, TextField()))
+    # a needle may be a part of another word: whether it is the person is for `named_in` to say
+    found = texts.filter(reduce(or_, (Q(said__icontains=needle) for needle in person.needles)))
+    yield from (row for row in found.iterator() if person.named_in(row.said))
 
 
 @dataclass(frozen=True)

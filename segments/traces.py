@@ -5,17 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from datetime import datetime
-from functools import reduce
-from operator import or_
 from typing import Any
 
 from django.db import transaction
-from django.db.models import Q, QuerySet, TextField
-from django.db.models.functions import Cast
 
 from common.models import AuditEntry
 from segments import erase, export
-from segments.holdings import Person
+from segments.holdings import Person, naming
 from segments.models import Coupon, ImportJob, Membership, Profile, RejectedRow, Segment, Trait
 from segments.models.groups import ListMember, StaticList
 
@@ -24,18 +20,7 @@ OWN = ("userId", "user_id", "anonymousId", "anonymous_id", "distinct_id", "email
 
 def rejected_rows(person: Person) -> Iterator[RejectedRow]:
     """Refused rows that name the person anywhere."""
-    for row in _with(RejectedRow.objects.all(), "payload", person).iterator():
-        if person.named_in(row.payload):
-            yield row
-
-
-def _with(rows: QuerySet[Any], column: str, person: Person) -> QuerySet[Any]:
-    """Rows in whose text one of the person's names occurs, perhaps as a part of another word."""
-    if not person.needles:
-        return rows.none()
-    text = rows.annotate(said=Cast(column, TextField()))
-    found: QuerySet[Any] = text.filter(reduce(or_, (Q(said__icontains=needle) for needle in person.needles)))
-    return found
+    return naming(RejectedRow.objects.all(), "payload", person)
 
 
 @erase.handlers.register("traces")
@@ -72,7 +57,7 @@ def _their_rejects(person: Person) -> Iterator[export.Row]:
 def _clean_reports(person: Person) -> int:
     """The first refused rows that an import's report quotes."""
     found = 0
-    for job in _with(ImportJob.objects.all(), "report", person):
+    for job in list(naming(ImportJob.objects.all(), "report", person)):
         first = [one for one in job.report.get("first", []) if not person.named_in(json.dumps(one, ensure_ascii=False))]
         if len(first) < len(job.report.get("first", [])):
             ImportJob.objects.filter(pk=job.pk).update(report={**job.report, "first": first})
@@ -97,12 +82,9 @@ def _clean_audit(person: Person) -> int:
     """Details of audit entries that name the person; the entry itself stays."""
     found = 0
     for column in ("detail", "reason"):
-        for entry in _with(AuditEntry.objects.all(), column, person):
-            said = getattr(entry, column)
-            text = said if isinstance(said, str) else json.dumps(said, ensure_ascii=False)
-            if person.named_in(text):
-                blank: Any = "" if column == "reason" else {"erased": True}
-                found += AuditEntry.objects.filter(pk=entry.pk).update(**{column: blank})
+        blank: Any = "" if column == "reason" else {"erased": True}
+        for entry in list(naming(AuditEntry.objects.all(), column, person)):
+            found += AuditEntry.objects.filter(pk=entry.pk).update(**{column: blank})
     return found
 
 

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 from django.apps import apps
+from django.db import connection
 
 from common.faults import install
 from common.models import AuditEntry
@@ -25,7 +26,7 @@ from segments.export import write_json, write_zip
 from segments.holdings import Person, holdings
 from segments.ingest import ingest
 from segments.merge import merge
-from segments.models import Coupon, Event, Membership, Profile, RejectedRow, Segment
+from segments.models import Coupon, Event, ImportJob, Membership, Profile, RejectedRow, Segment
 from segments.models.groups import ListMember, StaticList
 from tests.messages import make_account, make_readers, make_version, queue_to, render_plainly
 from tests.messaging.witness import witness
@@ -280,9 +281,36 @@ def test_names_are_whole_words() -> None:
     assert not mei.named_in('{"userId": "77", "n": 17}')
 
 
+def test_a_name_in_chinese_is_found_wherever_it_was_written() -> None:
+    mei, said = make_profile(user_id="小明"), {"type": "track", "userId": "小明"}
+    for user in ("小明", "小明明"):
+        AuditEntry.objects.create(at=NOW, action="x", subject="x", detail={"user": user}, reason=f'"{user}"')
+        ImportJob.objects.create(
+            source=make_source(), kind="events", file="x", mapping={}, report={"first": [{"row": {"user": user}}]}
+        )
+    RejectedRow.objects.create(source=make_source(), received_at=NOW, payload=json.dumps(said, ensure_ascii=False))
+    erase(mei, now=LATER)
+    assert not RejectedRow.objects.exists()
+    others = AuditEntry.objects.filter(action="x").order_by("pk")
+    assert list(others.values_list("detail", "reason")) == [({"erased": True}, ""), ({"user": "小明明"}, '"小明明"')]
+    reports = ImportJob.objects.order_by("pk").values_list("report", flat=True)
+    assert list(reports) == [{"first": []}, {"first": [{"row": {"user": "小明明"}}]}]
+
+
 def test_no_transaction_of_an_erasure_lasts(two: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """Rows go in pieces: with a step of 1 the facts take as many transactions as there are."""
     mei, _ = two
+    facts, gone = Event.objects.filter(profile__in=Person.of(mei).ids).count(), []
+
+    def watch(execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
+        answer = execute(sql, params, many, context)
+        if sql.startswith('DELETE FROM "segments_event"'):
+            gone.append(context["cursor"].rowcount)
+        return answer
+
     monkeypatch.setattr("segments.erase.STEP", 1)
-    erase(mei, now=LATER)
+    with connection.execute_wrapper(watch):
+        erase(mei, now=LATER)
     assert tables_with("xmeix") == []
+    assert gone == [1] * facts
+    assert facts > 1
