@@ -19,10 +19,12 @@ from django.db.models import F
 
 from common.params import Invalid, Problem
 from common.semijoin import among
+from common.text import say
 from segments.bulk import insert
 from segments.facts.append import append_engine_facts
 from segments.facts.names import LIST_ADDED, LIST_REMOVED
 from segments.imports.files import Row, open_file
+from segments.ingest.check import MESSAGES, text_problem
 from segments.ingest.limits import Refused
 from segments.ingest.traits import read_email, read_phone
 from segments.models import Identity, Profile
@@ -66,7 +68,9 @@ def upload(
     reader = open_file(path)
     names = [name for name in NAMES if name in reader.columns or not reader.columns]
     if not names:
-        raise Invalid([Problem("file", f"the file needs a column named one of: {', '.join(NAMES)}")])
+        columns = ", ".join(NAMES)
+        said = say(f"the file needs a column named one of: {columns}", f"文件须有一列名为以下之一：{columns}")
+        raise Invalid([Problem("file", said)])
     done, kept = Uploaded(), set[int]()
     for rows in _batches(reader.rows(names, skip=0)):
         found, refused = _find(rows, names)
@@ -77,7 +81,8 @@ def upload(
         done = _counted(done, action, len(rows), len(changed), len(refused))
     if action == "replace":
         if not kept:
-            raise Invalid([Problem("file", "nobody in the file is known, so the list stays as it is")])
+            said = say("nobody in the file is known, so the list stays as it is", "文件中无人可识别，名单保持不变")
+            raise Invalid([Problem("file", said)])
         done = replace(done, removed=_keep_only(target, kept, now=now))
     return done
 
@@ -151,6 +156,8 @@ def _name_of(row: Any, names: Sequence[str]) -> tuple[str, str] | Refused:
         return row
     for kind in names:
         text = str(row.get(kind) or "").strip()
+        if problem := text_problem(text):
+            return Refused(problem, kind, MESSAGES[problem])
         if text:
             value = _READ[kind](text) if kind in _READ else text
             return (kind, value) if value else Refused("not_a_name", kind, f"'{text[:80]}' is no {kind}")

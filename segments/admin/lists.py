@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import tempfile
 from dataclasses import asdict
 from datetime import datetime
@@ -21,11 +20,14 @@ from unfold.contrib.filters.admin import RelatedDropdownFilter
 from common import audit, clock
 from common.admin import LargePage, NoDelete, Page, ReadOnly, complain, route, show
 from common.params import Invalid, Problem
+from segments.ingest.limits import Refused
+from segments.ingest.rejects import Reject, store_rejects
 from segments.lists import NAMES, Refusal, Uploaded, upload
-from segments.models import RejectedRow, Source
+from segments.models import Source
 from segments.models.groups import ListMember, StaticList
 
 MEGABYTES = 20
+PIECE = 500
 ACTIONS = {"add": _("put on the list"), "remove": _("taken off the list"), "replace": _("the whole list from now on")}
 
 
@@ -127,11 +129,7 @@ def _keep(target: StaticList, refused: list[Refusal], *, now: datetime) -> None:
         return
     defaults = {"name": "Lists", "name_zh": "名单", "kind": Source.Kind.IMPORT}
     source, _made = Source.objects.get_or_create(key="lists", defaults=defaults)
-    rows = [
-        RejectedRow(
-            source=source, received_at=now, line=one.line, code=one.code, path=f"list {target.key}"[:200],
-            reason=one.reason, payload=json.dumps(one.row, ensure_ascii=False, default=str),
-        )
-        for one in refused
-    ]  # fmt: skip
-    RejectedRow.objects.bulk_create(rows, batch_size=500)
+    where = f"list {target.key}"
+    rows = [Reject(n, one.row, Refused(one.code, where, one.reason), one.line) for n, one in enumerate(refused)]
+    for start in range(0, len(rows), PIECE):
+        store_rejects(rows[start : start + PIECE], source=source.pk, now=now)

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from common.params import Invalid, Problem
+from common.text import say
 from segments.ingest.body import read_json
 from segments.ingest.limits import BadBody, Refused
 
@@ -44,7 +45,7 @@ class Reader(ABC):
 def open_file(path: Path) -> Reader:
     """The reader for the file, by its suffix. Raises Invalid for one that cannot be read."""
     if not path.is_file():
-        raise Invalid([Problem("file", f"there is no file {path}")])
+        raise Invalid([Problem("file", say(f"there is no file {path}", f"没有文件 {path}"))])
     suffix = path.suffix.lower()
     if suffix in (".parquet", ".pq"):
         return ParquetReader(path)
@@ -52,7 +53,8 @@ def open_file(path: Path) -> Reader:
         return JsonReader(path)
     if suffix in (".csv", ".tsv", ".txt"):
         return CsvReader(path)
-    raise Invalid([Problem("file", f"'{suffix}' is none of .csv .tsv .jsonl .ndjson .parquet")])
+    kinds = ".csv .tsv .jsonl .ndjson .parquet"
+    raise Invalid([Problem("file", say(f"'{suffix}' is none of {kinds}", f"“{suffix}”不属于 {kinds}"))])
 
 
 def fingerprint(path: Path) -> str:
@@ -100,7 +102,8 @@ class CsvReader(Reader):
         with self._open() as file:
             self.columns = [name.strip() for name in next(csv.reader(file, delimiter=self.delimiter), [])]
         if len(set(self.columns)) < len(self.columns) or "" in self.columns:
-            raise Invalid([Problem("file", "every column needs a name of its own in the first line")])
+            said = say("every column needs a name of its own in the first line", "首行中每列须有各自不同的名称")
+            raise Invalid([Problem("file", said)])
 
     def rows(self, wanted: Sequence[str], *, skip: int) -> Iterator[Row]:
         names = list(wanted) or self.columns
@@ -161,7 +164,8 @@ class ParquetReader(Reader):
         try:
             self.file = parquet.ParquetFile(path)
         except Exception as error:  # noqa: BLE001 - pyarrow raises many kinds for a broken file
-            raise Invalid([Problem("file", f"this is not Parquet: {str(error)[:200]}")]) from None
+            why = str(error)[:200]
+            raise Invalid([Problem("file", say(f"this is not Parquet: {why}", f"这不是 Parquet：{why}"))]) from None
         self.columns = list(self.file.schema_arrow.names)
         self.total = self.file.metadata.num_rows
 

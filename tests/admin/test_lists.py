@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.urls import reverse
 
 from common.models import AuditEntry
+from common.text import has_poison
 from segments.models import Event, Profile, RejectedRow
 from segments.models.groups import ListMember, StaticList
 from tests.people import make_profile
@@ -54,6 +56,33 @@ def test_a_file_that_cannot_be_used_says_why_and_changes_nothing(shop: Any, logi
         (said,) = send(client, target, text, action, name)
         assert problem in said
     assert (ListMember.objects.count(), Event.objects.count()) == (before, facts)
+
+
+def test_what_no_database_stores_is_refused_with_the_rest(shop: Any, login: Any) -> None:
+    target, bad = StaticList.objects.get(key="regulars"), ("nul \\u0000", "half \\ud800")
+    text = "".join(f'{{"user_id": "{one}"}}\n{{"email": "{one}"}}\n' for one in bad)
+    said = send(login("author"), target, text, name="people.jsonl")
+    assert said[0] == "4 rows were refused; each is kept with its reason under Rejected rows."
+    rows = RejectedRow.objects.filter(path="list regulars").order_by("line")
+    assert [row.code for row in rows] == ["nul", "nul", "lone_surrogate", "lone_surrogate"]
+    assert not any(has_poison(row.reason + row.payload) for row in rows)
+
+
+@pytest.mark.parametrize(
+    ("text", "action", "name", "problem"),
+    [
+        ("name\nmei\n", "add", "people.csv", "文件须有一列名为以下之一"),
+        ("user_id\nmei\n", "add", "people.xlsx", "“.xlsx”不属于"),
+        ("user_id\nnobody-at-all\n", "replace", "people.csv", "名单保持不变"),
+        ("a,a\n1,2\n", "add", "people.csv", "各自不同的名称"),
+        ("PAR0", "add", "people.parquet", "这不是 Parquet"),
+    ],
+)
+def test_what_is_wrong_with_a_file_is_told_in_chinese_too(
+    shop: Any, login: Any, text: str, action: str, name: str, problem: str
+) -> None:
+    (said,) = send(login("author", "zh-hans"), StaticList.objects.get(key="regulars"), text, action, name)
+    assert problem in said
 
 
 def test_who_may_only_look_uploads_nothing(shop: Any, login: Any) -> None:
