@@ -45,7 +45,7 @@ class PropertyReport:
 def learn_events(said: Said, *, now: datetime) -> int:
     """Note the events and properties of a batch: one query, and one upsert when there is something new.
 
-    Returns how many rows were written. Call in the transaction that stores the facts.
+    Returns how many rows were written.
     """
     seen: set[tuple[str, str, str]] = set()
     for event, properties in said:

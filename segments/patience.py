@@ -10,6 +10,7 @@ from django.db import OperationalError, connection, transaction
 
 from common.clock import is_postgres
 
+LONG = 4.0  # seconds that a person or a program waits for one answer about everybody
 STEPS = 20_000  # of SQLite's machine between two looks at the time
 
 

@@ -9,7 +9,6 @@ from urllib.parse import urlencode
 
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
-from django.utils.safestring import SafeString
 from django.utils.translation import gettext
 
 from common import clock
@@ -17,14 +16,13 @@ from common.admin import route, show
 from segments import boards, health_reads, overview
 from segments.admin.builder.words import word
 from segments.models.known import STAGES, Band, Stage
-from segments.patience import TooSlow, patient
+from segments.patience import LONG, TooSlow, patient
 from segments.rfm import CELL_OF
 from segments.rfm_reads import CellValue, Movement, movement, value_at_risk
 from segments.rfm_words import cell_name
 from segments.stage_reads import stage_flow
 
 PERIODS = (7, 30, 90)
-LONG = 4.0  # seconds
 PAGE = 40
 AXES = {"r": "R", "f": "F", "m": "M"}
 
@@ -40,14 +38,16 @@ class ScoreRoutes:
         days = _days(request)
         octants, grid, cells = boards.by_octant(), boards.by_grid(), value_at_risk()
         most, moved = max((tally.people for tally in grid.values()), default=0), _movement(clock.now(), days)
+        everybody, spent = sum(one.people for one in cells), sum(one.spent for one in cells)
+        in_octants = sum(one.people for one in octants.values())
         answer: HttpResponse = self.page(
             request,
             "admin/segments/scores/rfm.html",
             gettext("RFM"),
             rows=[{"r": r, "cells": [_square(r, f, grid[r, f], most) for f in range(1, 6)]} for r in range(5, 0, -1)],
             columns=range(1, 6),
-            cells=[_cell(one, sum(other.spent for other in cells), moved) for one in cells],
-            octants=[_octant(key, one, octants) for key, one in octants.items()],
+            cells=[_cell(one, everybody, spent, moved) for one in cells],
+            octants=[_octant(key, one, in_octants) for key, one in octants.items()],
             slow=moved is None,
             moves=_largest(moved),
             scored=sum(tally.people for tally in grid.values()),
@@ -165,30 +165,30 @@ def _square(r: int, f: int, tally: boards.Tally, most: int) -> dict[str, Any]:
     """One square of the grid; its colour is its share of the fullest."""
     return {
         "r": r, "f": f, "people": tally.people, "spent": show.money(tally.spent), "name": cell_name(CELL_OF[f"{r}{f}"]),
-        "heat": round(50 * tally.people / most) if most else 0, "url": _people(r=r, f=f),
+        "heat": _heat(tally.people, most), "url": _people(r=r, f=f),
     }  # fmt: skip
 
 
-def _cell(one: CellValue, spent: int, moved: Movement | None) -> dict[str, Any]:
+def _heat(people: int, most: int) -> int:
+    """How dark a square is, in per cent."""
+    return round(50 * people / most) if most else 0
+
+
+def _cell(one: CellValue, everybody: int, spent: int, moved: Movement | None) -> dict[str, Any]:
     """One line of the cells: people, money, what of it is at risk, who came and went."""
     return {
-        "key": one.cell, "name": cell_name(one.cell), "people": one.people, "bar": _bar(one.people, one.share),
+        "key": one.cell, "name": cell_name(one.cell), "people": one.people, "bar": show.bar(one.people, everybody),
         "spent": show.money(one.spent), "share": f"{one.spent / spent:.1%}" if spent > 0 else "–",
         "at_risk": show.money(one.at_risk), "came": moved.entered(one.cell) if moved else "–",
         "went": moved.left(one.cell) if moved else "–", "url": _people(cell=one.cell), "make": _make(cell=one.cell),
     }  # fmt: skip
 
 
-def _octant(key: str, tally: boards.Tally, others: dict[str, boards.Tally]) -> dict[str, Any]:
-    everybody = sum(one.people for one in others.values())
+def _octant(key: str, tally: boards.Tally, everybody: int) -> dict[str, Any]:
     return {
         "key": key, "name": cell_name(key), "bar": show.bar(tally.people, everybody), "spent": show.money(tally.spent),
         "url": _people(octant=key), "make": _make(octant=key),
     }  # fmt: skip
-
-
-def _bar(people: int, share: float) -> SafeString:
-    return show.bar(people, round(people / share) if share else 0)
 
 
 def _matrix(
@@ -200,12 +200,9 @@ def _matrix(
         {
             "label": str(labels[before]),
             "cells": [
-                {
-                    "people": moved.get((before, after), 0),
-                    "heat": round(50 * moved.get((before, after), 0) / most) if most else 0,
-                    "same": before == after,
-                }
+                {"people": people, "heat": _heat(people, most), "same": before == after}
                 for after in afters
+                for people in [moved.get((before, after), 0)]
             ],
         }
         for before in befores

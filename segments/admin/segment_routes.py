@@ -15,10 +15,8 @@ from common.admin import route
 from common.states import ForbiddenMove, move
 from segments import overlaps
 from segments.models import Segment
-from segments.patience import TooSlow, patient
+from segments.patience import LONG, TooSlow, patient
 from segments.refresh import cancel_run
-
-LONG = 4.0  # seconds
 
 
 class SegmentRoutes:

@@ -20,13 +20,12 @@ from segments.api.segments import OfSegment, SegmentDetailSerializer
 from segments.live import long_look
 from segments.models import Segment, SegmentRun
 from segments.overlaps import overlaps, run_under_way
-from segments.patience import TooSlow, patient
+from segments.patience import LONG, TooSlow, patient
 from segments.refresh import cancel_run
 from segments.rules.explain import sentence
 from segments.rules.order import prove_rule
 from segments.rules.tree import Rule
 
-LONG = 4.0  # seconds
 KEY_LETTERS = 80
 
 
