@@ -68,7 +68,7 @@ def _take(source: Source, rows: Sequence[RejectedRow], *, now: datetime, histori
         row.replayed_at, why = now, refused.get(index)
         row.replayed_as = "rejected" if why else "known" if index in flushed.known else "stored"
         if why:
-            row.code, row.path, row.reason = why.code, why.path[:200], why.message
+            row.code, row.path, row.reason = why.code, why.path, why.message
     RejectedRow.objects.bulk_update(rows, ["replayed_at", "replayed_as", "code", "path", "reason"])
     return [row.replayed_as for row in rows]
 

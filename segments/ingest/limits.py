@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from common.text import without_poison
+
 CALL_BYTES = 32 * 1024
 BODY_BYTES = 500 * 1024
 ITEMS = 500
@@ -17,11 +19,14 @@ ID_CHARS = 255
 
 
 class Refused(Exception):
-    """One row cannot be taken. `code` is for programs, `path` such as "properties.total", `message` for people."""
+    """One row cannot be taken. `code` is for programs, `path` such as "properties.total", `message` for people.
+
+    Both texts can be stored everywhere, whatever they quote of the row.
+    """
 
     def __init__(self, code: str, path: str, message: str) -> None:
         super().__init__(message)
-        self.code, self.path, self.message = code, path[:200], message
+        self.code, self.path, self.message = code, without_poison(path)[:200], without_poison(message)
 
 
 class BadBody(Exception):

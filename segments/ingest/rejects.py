@@ -38,10 +38,9 @@ def store_rejects(rejects: Sequence[Reject], *, source: int, now: datetime, job:
     if not rejects:
         return
     rows = [
-        (source, job, now, item.line, item.refused.code, without_poison(item.refused.path)[:200],
-         without_poison(item.refused.message), text_of(item.raw))
+        (source, job, now, item.line, item.refused.code, item.refused.path, item.refused.message, text_of(item.raw))
         for item in rejects
-    ]  # fmt: skip
+    ]
     insert("segments_rejectedrow", COLUMNS, rows)
 
 

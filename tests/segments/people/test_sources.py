@@ -152,6 +152,19 @@ def test_rows_of_a_file_are_read_by_its_mapping(tmp_path: Path) -> None:
     assert not Event.objects.filter(live=True).exists()
 
 
+def test_a_reason_that_quotes_what_no_database_stores_is_kept_all_the_same(tmp_path: Path) -> None:
+    path = tmp_path / "orders.jsonl"
+    path.write_text(json.dumps({"who": "u1", "id": "o1", "sum": "1", "at": "so\x00on"}) + "\n")
+    fields = {"user_id": "who", "order_id": "id", "total": "sum", "placed_at": "at", "currency": ":USD"}
+    run_import(make_job(path, "orders", make_source("import"), Options(fields=fields)), now=NOW)
+    row = RejectedRow.objects.get()
+    before = row.code, row.path, row.reason
+    assert replay([row.pk], now=NOW) == {"rejected": 1}
+    row.refresh_from_db()
+    assert (row.code, row.path, row.reason) == before
+    assert "\x00" not in row.reason
+
+
 def test_lines_that_belong_together_are_not_replayed_alone(tmp_path: Path) -> None:
     path = tmp_path / "lines.csv"
     path.write_text("who,id,sum,at\nu1,o1,x,2026-01-05\nu1,o1,2,2026-01-05\n")
