@@ -16,7 +16,7 @@ from common.states import ForbiddenMove, move
 from segments import overlaps
 from segments.models import Segment
 from segments.patience import LONG, TooSlow, patient
-from segments.refresh import cancel_run
+from segments.refresh import build_anew, cancel_run
 
 
 class SegmentRoutes:
@@ -30,7 +30,7 @@ class SegmentRoutes:
         """Build the members anew at the next look. It tells nobody unless the box was ticked."""
         segment, now = self.find(request, pk), clock.now()
         fires = request.POST.get("fires") == "yes"
-        Segment.objects.filter(pk=pk).update(built_number=0, fire_on_build=fires)
+        build_anew(segment, fire=fires)
         subject = f"segment:{segment.key}"
         audit.record("segment.rebuild", subject, now=now, actor=request.user, detail={"fires": fires})
         return self._home(request, pk, gettext("The segment is built anew at the next look."))

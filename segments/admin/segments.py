@@ -26,6 +26,7 @@ from segments.admin.scores import ScoreRoutes
 from segments.admin.segment_routes import SegmentRoutes, is_due
 from segments.models import Segment, SegmentRun
 from segments.overlaps import run_under_way
+from segments.refresh import give_rule
 from segments.rules.explain import sentence
 
 
@@ -86,8 +87,7 @@ class SegmentAdmin(RuleRoutes, SegmentRoutes, ScoreRoutes, NoDelete, Page):
     def save_model(self, request: HttpRequest, obj: Segment, form: Any, change: bool) -> None:
         """Another rule is a new number: the members are built anew, and that build fires nothing."""
         if change and "rule" in form.changed_data:
-            obj.rule_number += 1  # as segments.refresh.change_rule does, with the other fields of the form
-            obj.fire_on_build = False
+            give_rule(obj, obj.rule)
         super().save_model(request, obj, form, change)
         if "rule" in form.changed_data:
             audit.record("segment.rule", f"segment:{obj.key}", now=clock.now(), actor=request.user, detail=obj.rule)

@@ -13,7 +13,7 @@ from rest_framework.response import Response
 
 from common import audit
 from common.params import Invalid, Problem
-from common.states import ForbiddenMove, move
+from common.states import move
 from segments.api.base import ApiView
 from segments.api.refusals import Conflict
 from segments.api.segments import OfSegment, SegmentDetailSerializer
@@ -21,7 +21,7 @@ from segments.live import long_look
 from segments.models import Segment, SegmentRun
 from segments.overlaps import overlaps, run_under_way
 from segments.patience import LONG, TooSlow, patient
-from segments.refresh import cancel_run
+from segments.refresh import build_anew, cancel_run, give_rule
 from segments.rules.explain import sentence
 from segments.rules.order import prove_rule
 from segments.rules.tree import Rule
@@ -150,7 +150,7 @@ class Rebuild(ChangesSegment):
     def post(self, request: Request, key: str) -> Response:
         self.asked()
         row, fire = self.segment, self.body()["fire"]
-        Segment.objects.filter(pk=row.pk).update(built_number=0, fire_on_build=fire)
+        build_anew(row, fire=fire)
         return self.done("segment.rebuild", row, fires=fire)
 
 
@@ -182,11 +182,7 @@ class State(ChangesSegment):
     def post(self, request: Request, key: str) -> Response:
         self.asked()
         row, to = self.segment, self.body()["state"]
-        try:
-            won = move(Segment.objects.filter(pk=row.pk), Segment.MOVES, to)
-        except ForbiddenMove:
-            won = 0
-        if not won:
+        if not move(Segment.objects.filter(pk=row.pk), Segment.MOVES, to):
             raise Conflict("That is not possible in this state.", code="forbidden_move")
         return self.done(f"segment.{to}", row)
 
@@ -231,16 +227,13 @@ def _proven(raw: Any, key: str) -> Rule:
 
 def _saved(key: str, given: dict[str, Any]) -> Segment:
     names = {name: given[name] for name in ("name", "name_zh", "description")}
+    fresh = {**names, "rule": given["rule"], "fire_on_build": given["fire"]}
     with transaction.atomic():
-        row, made = Segment.objects.select_for_update().get_or_create(
-            key=key, defaults={**names, "rule": given["rule"]}
-        )
+        row, made = Segment.objects.select_for_update().get_or_create(key=key, defaults=fresh)
+        if made:
+            return row
         for name, value in names.items():
             setattr(row, name, value)
-        if not made and row.rule != given["rule"]:
-            row.rule, row.rule_number = given["rule"], row.rule_number + 1
-            row.fire_on_build = given["fire"]
-        elif made:
-            row.fire_on_build = given["fire"]
-        row.save(update_fields=[*names, "rule", "rule_number", "fire_on_build"])
+        changed = [] if row.rule == given["rule"] else give_rule(row, given["rule"], fire=given["fire"])
+        row.save(update_fields=[*names, *changed])
     return row

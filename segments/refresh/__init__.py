@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
-from segments.refresh.run import cancel_run, change_rule, refresh_due, refresh_segment
+from segments.refresh.run import build_anew, cancel_run, change_rule, give_rule, refresh_due, refresh_segment
 from segments.refresh.task import Refreshed
 
-__all__ = ["Refreshed", "cancel_run", "change_rule", "refresh_due", "refresh_segment"]
+__all__ = [
+    "Refreshed",
+    "build_anew",
+    "cancel_run",
+    "change_rule",
+    "give_rule",
+    "refresh_due",
+    "refresh_segment",
+]

@@ -59,10 +59,20 @@ def refresh_segment(segment: Segment, now: datetime) -> Refreshed:
 def change_rule(segment: Segment, raw: Any, *, fire: bool = False) -> Segment:
     """Give a segment a new rule; it is rebuilt at the next refresh, silently unless `fire`. Raises Invalid."""
     prove_rule(raw, key=segment.key)
+    segment.save(update_fields=give_rule(segment, raw, fire=fire))
+    return segment
+
+
+def give_rule(segment: Segment, raw: Any, *, fire: bool = False) -> list[str]:
+    """The same for a rule that is proven, with whatever else the caller saves. Returns the columns it set."""
     segment.rule, segment.fire_on_build = raw, fire
     segment.rule_number += 1
-    segment.save(update_fields=["rule", "fire_on_build", "rule_number"])
-    return segment
+    return ["rule", "fire_on_build", "rule_number"]
+
+
+def build_anew(segment: Segment, *, fire: bool) -> None:
+    """Have the members built anew at the next refresh though the rule is the same; silently unless `fire`."""
+    Segment.objects.filter(pk=segment.pk).update(built_number=0, fire_on_build=fire)
 
 
 def cancel_run(run: SegmentRun) -> bool:
