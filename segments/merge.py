@@ -32,7 +32,7 @@ MOVED = (
 )  # fmt: skip  # each row remembers its `origin`
 AHEAD = (Event, Order)  # of these a person may have very many
 STEP = 2000
-PAIR = (("frm", "bigint"), ("tgt", "bigint"))
+PAIR = (("gone", "bigint"), ("profile_id", "bigint"))
 Kept = Mapping[int, Any]
 AUDIT = (
     ("at", "timestamptz"), ("actor_name", "varchar"), ("action", "varchar"), ("subject", "varchar"),
@@ -168,13 +168,9 @@ def _go_ahead(model: type[Any], pair: Pair) -> None:
 
 def move_rows(table: str, pairs: Sequence[Pair]) -> None:
     """All rows of each `gone` become rows of its `into` and remember whose they were, in one statement."""
-    source, params = given(PAIR, [(pair.gone, pair.into) for pair in pairs])
-    with connection.cursor() as cursor:
-        cursor.execute(
-            f"UPDATE {table} SET profile_id = given.tgt, origin = COALESCE({table}.origin, {table}.profile_id)"
-            f" FROM {source} WHERE {table}.profile_id = given.frm",
-            params,
-        )
+    rows = [(pair.gone, pair.into) for pair in pairs]
+    kept = f"origin = COALESCE({table}.origin, {table}.profile_id)"
+    update(table, PAIR, rows, key="profile_id", also=kept)
 
 
 def family(profile_id: int) -> set[int]:
