@@ -42,7 +42,7 @@ TITLES: Mapping[str, Any] = {
     names.LEVEL_REACHED: gettext_lazy("Reached the level %(level)s"),
     names.LEVEL_LOST: gettext_lazy("Lost the level %(before)s"),
     names.MISSION_COMPLETED: gettext_lazy("Completed the mission %(mission)s"),
-    names.MERGED: gettext_lazy("Merged with an anonymous visitor"),
+    names.MERGED: gettext_lazy("Merged with another profile"),
     names.CORRECTED: gettext_lazy("Traits corrected by a person"),
     names.UNSUBSCRIBED: gettext_lazy("Unsubscribed from %(topic)s"),
     names.COMPLAINED: gettext_lazy("Complained about a message"),
@@ -54,6 +54,8 @@ TITLES: Mapping[str, Any] = {
     names.PAGE: gettext_lazy("Viewed a page"),
     names.SCREEN: gettext_lazy("Viewed a screen"),
 }
+
+UNMERGED = gettext_lazy("Separated from another profile again")  # the fact of a merge, with "undone"
 
 # Facts of the engine of which a property is told beside the title; the rest are keys and numbers for programs.
 BECAUSE = {names.MESSAGE_CLICKED: "url", names.MESSAGE_FAILED: "reason"}
@@ -208,7 +210,8 @@ def _title(name: str, properties: Mapping[str, Any]) -> str:
     said = {key: str(value) for key, value in properties.items()}
     if name in WORDS:
         said["moved"] = _moved(said.get("before", ""), said.get("after", ""), WORDS[name])
-    return str(TITLES[name]) % defaultdict(lambda: "–", said)
+    title = UNMERGED if name == names.MERGED and "undone" in properties else TITLES[name]
+    return str(title) % defaultdict(lambda: "–", said)
 
 
 def _why(name: str, properties: Mapping[str, Any]) -> str:

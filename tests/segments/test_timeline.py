@@ -43,6 +43,20 @@ def test_a_move_between_cells_is_told_in_words(now: datetime, said: dict[str, An
     assert told(now, names.RFM_CHANGED, "zh-hans", **said) == (chinese, "")
 
 
+@pytest.mark.parametrize(
+    ("said", "english", "chinese"),
+    [
+        ({"from": "some"}, "Merged with another profile", "已与另一档案合并"),
+        ({"undone": "some"}, "Separated from another profile again", "已与另一档案重新分开"),
+    ],
+)
+def test_a_merge_and_its_way_back_are_told_apart(
+    now: datetime, said: dict[str, Any], english: str, chinese: str
+) -> None:
+    assert told(now, names.MERGED, **said) == (english, "")
+    assert told(now, names.MERGED, "zh-hans", **said) == (chinese, "")
+
+
 def test_a_move_between_health_bands_is_told_in_words(now: datetime) -> None:
     said = {"before": "healthy", "after": "at_risk", "worse": True, "score": 31.0, "trend": -4, "reason": "score"}
     assert told(now, names.HEALTH_CHANGED, **said) == ("Health: healthy → at risk", "")
