@@ -14,7 +14,7 @@ from django.db.models import BigIntegerField, F, OuterRef, Subquery, Sum, Value
 from django.db.models.functions import Coalesce
 
 from common.periods import zone
-from segments.growth.missions import MAX_AGE, period_of
+from segments.growth.missions import MAX_AGE, matches, period_of
 from segments.merge import Kept, MergeHandler, Pair, family, handlers
 from segments.models import Event, MissionProgress, PointDraw, PointEntry, Profile, Wallet
 from segments.unmerge import return_rows
@@ -134,9 +134,8 @@ def _counted(row: MissionProgress, profile: int) -> int:
         profile=profile, name=mission.fact, live=True, received_at__lt=F("occurred_at") + MAX_AGE
     )
     count = 0
-    for at, properties in facts.values_list("occurred_at", "properties").iterator():
-        fits = all(properties.get(name) == value for name, value in mission.filter.items())
-        count += fits and period_of(mission, at, tz) == row.period
+    for fact in facts.only("name", "live", "occurred_at", "properties").iterator():
+        count += matches(mission, fact) and period_of(mission, fact.occurred_at, tz) == row.period
         if count >= mission.target:
             break
     return max(count, row.count)

@@ -15,7 +15,7 @@ from segments.facts.names import MISSION_COMPLETED
 from segments.facts.read import process_shard
 from segments.growth.badges import BadgeFor, award_many
 from segments.growth.ledger import Earn, earn_many
-from segments.models import Mission, MissionProgress, Profile
+from segments.models import Event, Mission, MissionProgress, Profile
 
 READER = "missions"
 MAX_AGE = timedelta(days=2)  # what is older when it is read counts for nothing: missions look ahead
@@ -43,7 +43,7 @@ def period_of(mission: Mission, at: datetime, tz: ZoneInfo) -> str:
     return f"{day:%Y-%m}" if mission.period == Mission.Period.MONTH else ""
 
 
-def matches(mission: Mission, fact: Fact) -> bool:
+def matches(mission: Mission, fact: Fact | Event) -> bool:
     """Whether the fact counts: live, of that name, and with every property of the filter equal."""
     if not fact.live or fact.name != mission.fact:
         return False
