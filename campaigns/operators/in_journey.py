@@ -9,7 +9,7 @@ from django.utils.translation import gettext as _
 
 from campaigns.models import Enrolment, Journey
 from common.params import Params
-from common.semijoin import has
+from common.semijoin import by_key, has
 from common.text import say
 from segments.rules.operators import At, Drift, Operator, Reads, operators
 
@@ -37,7 +37,7 @@ class InJourney(Operator[InJourneyParams]):
     Params = InJourneyParams
 
     def q(self, params: InJourneyParams, at: At) -> Q:
-        rows = Enrolment.objects.filter(journey__key=params.journey).exclude(state=Enrolment.State.REFUSED)
+        rows = Enrolment.objects.filter(journey=by_key(Journey, params.journey)).exclude(state=Enrolment.State.REFUSED)
         if params.how == "under_way":
             rows = rows.filter(ended_at__isnull=True)
         elif params.how == "completed":

@@ -11,7 +11,7 @@ from pydantic import Field
 from campaigns.models import Enrolment, Journey
 from common.comparing import Days, say_window, within
 from common.params import Params
-from common.semijoin import has
+from common.semijoin import by_key, has
 from common.text import say
 from segments.rules.operators import At, Drift, Operator, Reads, operators
 
@@ -45,7 +45,7 @@ class JourneyHistory(Operator[JourneyHistoryParams]):
     def q(self, params: JourneyHistoryParams, at: At) -> Q:
         rows = Enrolment.objects.all()
         if params.journey is not None:
-            rows = rows.filter(journey__key=params.journey)
+            rows = rows.filter(journey=by_key(Journey, params.journey))
         if params.how in ("completed", "exited", "refused"):
             rows = rows.filter(state=params.how)
         else:

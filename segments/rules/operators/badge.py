@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.db.models import Q
 
 from common.params import Params
-from common.semijoin import has
+from common.semijoin import by_key, has
 from common.text import say
 from segments.facts.names import BADGE_AWARDED
 from segments.models import Award
@@ -29,7 +29,7 @@ class Badge(Operator[BadgeParams]):
     Params = BadgeParams
 
     def q(self, params: BadgeParams, at: At) -> Q:
-        return has(Award.objects.filter(badge__key=params.badge), at.among)
+        return has(Award.objects.filter(badge=by_key(Badges, params.badge)), at.among)
 
     def say(self, params: BadgeParams, language: str) -> str:
         return say(f"has the badge “{params.badge}”", f"拥有徽章“{params.badge}”", language)

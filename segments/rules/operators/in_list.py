@@ -8,7 +8,7 @@ from django.db.models import Q
 from pydantic import Field
 
 from common.params import Params
-from common.semijoin import has
+from common.semijoin import by_key, has
 from common.text import say
 from segments.facts.names import LIST_ADDED, LIST_REMOVED
 from segments.models.groups import ListMember, StaticList
@@ -31,7 +31,7 @@ class InList(Operator[InListParams]):
     Params = InListParams
 
     def q(self, params: InListParams, at: At) -> Q:
-        return has(ListMember.objects.filter(list__key=params.list), at.among)
+        return has(ListMember.objects.filter(list=by_key(StaticList, params.list)), at.among)
 
     def say(self, params: InListParams, language: str) -> str:
         return say(f"is on the list “{params.list}”", f"在名单“{params.list}”中", language)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from django.db.models import Q, Subquery
+from django.db.models import Q
 
 from common.params import Params
-from common.semijoin import has
+from common.semijoin import by_key, has
 from common.text import say
 from segments.models import Membership, Segment
 from segments.rules.operators import At, Operator, Reads, operators
@@ -27,9 +27,7 @@ class InSegment(Operator[InSegmentParams]):
     Params = InSegmentParams
 
     def q(self, params: InSegmentParams, at: At) -> Q:
-        """The segment's id is looked up first, so that its members are then found by one index, one or all."""
-        wanted = Segment.objects.filter(key=params.segment).values("pk")
-        return has(Membership.objects.filter(segment=Subquery(wanted)), at.among)
+        return has(Membership.objects.filter(segment=by_key(Segment, params.segment)), at.among)
 
     def say(self, params: InSegmentParams, language: str) -> str:
         return say(f"is in the segment “{params.segment}”", f"属于人群“{params.segment}”", language)

@@ -9,7 +9,7 @@ from django.db.models import Q
 
 from common import jsonsql
 from common.params import Params
-from common.semijoin import has
+from common.semijoin import by_key, has
 from common.text import say
 from segments.facts.names import SEGMENT_ENTERED, SEGMENT_LEFT
 from segments.models import Event, Membership, Segment
@@ -45,7 +45,7 @@ class SegmentHistory(Operator[SegmentHistoryParams]):
         moved = moved.filter(jsonsql.equals("properties", "segment", params.segment))
         found = has(within(moved, "occurred_at", params.days, at), at.among)
         if params.how == "was_in":
-            return found | has(Membership.objects.filter(segment__key=params.segment), at.among)
+            return found | has(Membership.objects.filter(segment=by_key(Segment, params.segment)), at.among)
         return found
 
     def say(self, params: SegmentHistoryParams, language: str) -> str:
