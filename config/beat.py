@@ -29,6 +29,7 @@ TIMETABLE: dict[str, Entry] = {
     "listen": Entry("messaging.tasks.listen", 2, "Judge clicks and match receipts that waited"),
     "refresh": Entry("segments.tasks.refresh", 10, "Bring the members of segments up to date"),
     "score": Entry("segments.tasks.score", 10, "Score the people who changed or fell silent"),
+    "judge": Entry("segments.tasks.judge", 10, "Judge the health of people who changed or fell silent"),
     "count-missions": Entry("segments.tasks.count_missions", 5, "Count facts for missions"),
     "expire-points": Entry("segments.tasks.expire_points", 3600, "Let points expire"),
     "learn": Entry("segments.tasks.learn", 60, "Learn which properties the events have"),

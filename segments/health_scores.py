@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Collection, Sequence
 from datetime import datetime
+from functools import partial
 from zoneinfo import ZoneInfo
 
 from django.conf import settings
-from django.db import connection, transaction
 
 from common.buckets import SHARDS
 from common.periods import start_of_day, zone
@@ -21,12 +20,11 @@ from segments.health_moves import FIELDS, Move, Reason, Row, tell_moves, write_m
 from segments.health_rules import rules_in_force
 from segments.health_values import Measured, Rules, Values, measure_page
 from segments.models import Cursor, Health, Profile
+from segments.passes import BATCH, causes, in_batches, in_rounds, locked_rows, next_of_everyone, next_of_silent
 
 READER = "health"
 PASS = "health:everyone"
 PAGE = 2000
-BATCH = 500
-ROUNDS = 40
 ALWAYS = frozenset({names.MERGED, names.CORRECTED, names.ERASED})
 
 
@@ -37,25 +35,17 @@ def judge_changed(now: datetime) -> dict[str, int]:
     """
     _start(now)
     rules = rules_in_force(now, zone=_zone())
-    done = {"everyone": 0, "facts": 0, "silence": 0}
-    for shard in range(SHARDS):
-        done["facts"] += judge_shard(shard, now, rules=rules)
-    for part, step in (("silence", _next_of_silent), ("everyone", _next_of_everyone)):
-        for _ in range(ROUNDS):
-            wrote = step(rules, now)
-            if wrote is None:
-                break
-            done[part] += wrote
-    return done
+    return {
+        "facts": sum(judge_shard(shard, now, rules=rules) for shard in range(SHARDS)),
+        "silence": in_rounds(partial(_next_of_silent, rules, now)),
+        "everyone": in_rounds(partial(_next_of_everyone, rules, now)),
+    }
 
 
 def judge_all(now: datetime) -> int:
     """Everyone by the rules in force, to the end; returns how many rows were written."""
     _start(now)
-    rules, total = rules_in_force(now, zone=_zone()), 0
-    while (wrote := _next_of_everyone(rules, now)) is not None:
-        total += wrote
-    return total
+    return in_rounds(partial(_next_of_everyone, rules_in_force(now, zone=_zone()), now), rounds=None)
 
 
 def _start(now: datetime) -> None:
@@ -71,11 +61,7 @@ def judge_shard(shard: int, now: datetime, *, rules: Rules) -> int:
 
     def handle(facts: Sequence[Fact]) -> None:
         nonlocal wrote
-        live: dict[int, bool] = defaultdict(bool)
-        depth: dict[int, int] = defaultdict(int)
-        for fact in facts:
-            live[fact.profile] |= fact.live
-            depth[fact.profile] = max(depth[fact.profile], fact.depth)
+        live, depth = causes(facts)
         wrote += judge_people(live, now=now, rules=rules, reason=Reason(live, depth))
 
     process_shard(READER, shard, handle, now=now, limit=PAGE, names=rules.facts() | ALWAYS)
@@ -87,14 +73,11 @@ def judge_people(ids: Collection[int], *, now: datetime, rules: Rules, reason: R
 
     Call inside a transaction. A handful of statements per 500 people; returns how many rows were written.
     """
-    wrote, ordered = 0, sorted(ids)
-    for start in range(0, len(ordered), BATCH):
-        wrote += _judge_batch(ordered[start : start + BATCH], now=now, rules=rules, reason=reason or Reason())
-    return wrote
+    return in_batches(ids, partial(_judge_batch, now=now, rules=rules, reason=reason or Reason()))
 
 
 def _judge_batch(ids: Sequence[int], *, now: datetime, rules: Rules, reason: Reason) -> int:
-    before, here = _rows(ids), _zone()
+    before, here = locked_rows(Health, ids, FIELDS), _zone()
     measured = measure_page(ids, rules, now=now, zone=here)
     gone = [pk for pk in before if pk not in measured]
     if gone:  # merged or erased since
@@ -137,51 +120,23 @@ def _plain(values: Values) -> dict[str, float]:
     return {key: round(value, 6) for key, value in values.items() if value is not None}
 
 
-def _rows(ids: Sequence[int]) -> dict[int, Row]:
-    """The rows as they stand, locked until the transaction ends."""
-    rows = Health.objects.filter(among("pk", ids)).order_by("pk")
-    if connection.features.has_select_for_update:
-        rows = rows.select_for_update()
-    return {row[0]: dict(zip(FIELDS, row[1:], strict=True)) for row in rows.values_list("pk", *FIELDS)}
-
-
 def _next_of_everyone(rules: Rules, now: datetime) -> int | None:
-    """The next batch of the pass over everybody that new rules start; None when it is over (or another has it).
+    """The next page of the pass over everybody that new rules start. What the rules alone brought about may trigger
+    nothing; who was due by silence anyway may."""
 
-    What the rules alone brought about may trigger nothing; who was due by silence anyway may.
-    """
-    with transaction.atomic():
-        Cursor.objects.get_or_create(reader=PASS, shard=0)
-        rows = Cursor.objects.filter(reader=PASS, shard=0)
-        if connection.features.has_select_for_update_skip_locked:
-            rows = rows.select_for_update(skip_locked=True)
-        cursor = rows.first()
-        if cursor is None or cursor.tx > (rules.pk or 0):
-            return None
-        if cursor.tx < (rules.pk or 0):
-            cursor.tx, cursor.position = rules.pk or 0, 0
-        alive = Profile.objects.filter(pk__gt=cursor.position, merged_into__isnull=True, erased_at__isnull=True)
+    def page(after: int) -> tuple[int, int | None]:
+        alive = Profile.objects.filter(pk__gt=after, merged_into__isnull=True, erased_at__isnull=True)
         ids = list(alive.order_by("pk").values_list("pk", flat=True)[:BATCH])
         due = Health.objects.filter(among("pk", ids), next_change_at__lte=now).values_list("pk", flat=True)
         quiet = Reason(dict.fromkeys(ids, False) | dict.fromkeys(due, True), rules=True)
-        wrote = judge_people(ids, now=now, rules=rules, reason=quiet) if ids else 0
-        cursor.position, cursor.moved_at = (ids[-1] if ids else cursor.position), now
-        cursor.save(update_fields=["tx", "position", "moved_at"])
-        return wrote if ids else None
+        return judge_people(ids, now=now, rules=rules, reason=quiet), ids[-1] if ids else None
+
+    return next_of_everyone(PASS, rules.pk or 0, page, now=now)
 
 
 def _next_of_silent(rules: Rules, now: datetime) -> int | None:
-    """The next batch of those whose windows have moved; None when there is nobody left."""
-    with transaction.atomic():
-        due = Health.objects.filter(next_change_at__lte=now).order_by("next_change_at")
-        if connection.features.has_select_for_update_skip_locked:
-            due = due.select_for_update(skip_locked=True)
-        ids = list(due.values_list("pk", flat=True)[:BATCH])
-        if not ids:
-            return None
-        wrote = judge_people(ids, now=now, rules=rules)
-        Health.objects.filter(among("pk", ids), next_change_at__lte=now).update(next_change_at=None)
-        return wrote
+    """The next batch of those whose windows have moved."""
+    return next_of_silent(Health, partial(judge_people, now=now, rules=rules), now=now)
 
 
 def _zone() -> ZoneInfo:

@@ -29,9 +29,8 @@ _KINDS = {
 }  # fmt: skip
 COLUMNS = (
     ("profile_id", "bigint"), *((name, _KINDS.get(name, "integer")) for name in FIELDS), ("edges_id", "bigint"),
-    ("computed_at", "timestamptz"), ("health_band", "varchar"), ("health_detail", "jsonb"),
+    ("computed_at", "timestamptz"),
 )  # fmt: skip
-NO_HEALTH = ""  # two columns that are empty and may not be null (segments.models.known)
 CHANGES = (
     ("profile_id", "bigint"), ("at", "timestamptz"), ("before", "varchar"), ("after", "varchar"), ("reason", "varchar"),
 )  # fmt: skip
@@ -66,7 +65,7 @@ class Move:
 
 def write_moves(moves: Sequence[Move], *, now: datetime, edges: int | None) -> None:
     """Insert or replace the rows, in one statement."""
-    rows = [(move.profile, *(move.row[name] for name in FIELDS), edges, now, NO_HEALTH, "{}") for move in moves]
+    rows = [(move.profile, *(move.row[name] for name in FIELDS), edges, now) for move in moves]
     sets = ", ".join(f"{name} = excluded.{name}" for name in (*FIELDS, "edges_id", "computed_at"))
     insert("segments_scores", COLUMNS, rows, conflict=f"(profile_id) DO UPDATE SET {sets}")
 

@@ -6,10 +6,10 @@ from collections import defaultdict
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
+from functools import partial
 from zoneinfo import ZoneInfo
 
 from django.conf import settings
-from django.db import connection, transaction
 
 from common.buckets import SHARDS
 from common.periods import local_date, start_of_day, zone
@@ -19,8 +19,9 @@ from segments.facts import names
 from segments.facts.fact import Fact
 from segments.facts.read import ANY, process_shard
 from segments.lifecycle import Rule, Standing, settle
-from segments.models import Cursor, Order, Profile, RfmEdges, Scores
+from segments.models import Order, Profile, RfmEdges, Scores
 from segments.models.known import Stage
+from segments.passes import causes, in_batches, in_rounds, locked_rows, next_of_everyone, next_of_silent
 from segments.rfm import Edges, Scored, compute_edges, latest_edges, next_day, score_person
 from segments.score_moves import FIELDS, Move, Reason, Row, tell_moves, write_moves
 from segments.score_stale import STANDING, stale_page
@@ -29,8 +30,6 @@ from segments.stage_presets import REACH, preset_of, rule_for
 READER = "scores"
 PASS = "scores:everyone"
 PAGE = 2000
-BATCH = 500
-ROUNDS = 40
 SMALL = 1000
 READ = names.ORDER_FACTS | {names.IDENTIFY, names.MERGED, names.CORRECTED}
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -50,28 +49,17 @@ def score_changed(now: datetime) -> dict[str, int]:
     Bounded; what is left is done at the next look. Returns how many rows each part wrote.
     """
     edges = _edges_in_force(now)
-    done = {"everyone": 0, "facts": 0, "silence": 0}
-    for _ in range(ROUNDS):
-        wrote = _next_of_everyone(edges, now)
-        if wrote is None:
-            break
-        done["everyone"] += wrote
-    for shard in range(SHARDS):
-        done["facts"] += score_shard(shard, now, edges=edges)
-    for _ in range(ROUNDS):
-        wrote = _next_of_silent(edges, now)
-        if wrote is None:
-            break
-        done["silence"] += wrote
-    return done
+    return {
+        "everyone": in_rounds(partial(_next_of_everyone, edges, now)),
+        "facts": sum(score_shard(shard, now, edges=edges) for shard in range(SHARDS)),
+        "silence": in_rounds(partial(_next_of_silent, edges, now)),
+    }
 
 
 def score_all(now: datetime) -> int:
     """New edges, then everyone with an order, to the end; returns how many rows were written."""
-    edges, total = compute_edges(now, zone=_zone(), preset=settings.STAGE_PRESET), 0
-    while (wrote := _next_of_everyone(edges, now)) is not None:
-        total += wrote
-    return total
+    edges = compute_edges(now, zone=_zone(), preset=settings.STAGE_PRESET)
+    return in_rounds(partial(_next_of_everyone, edges, now), rounds=None)
 
 
 def score_shard(shard: int, now: datetime, *, edges: Edges | None = None) -> int:
@@ -80,11 +68,7 @@ def score_shard(shard: int, now: datetime, *, edges: Edges | None = None) -> int
 
     def handle(facts: Sequence[Fact]) -> None:
         nonlocal wrote
-        live: dict[int, bool] = defaultdict(bool)
-        depth: dict[int, int] = defaultdict(int)
-        for fact in facts:
-            live[fact.profile] |= fact.live
-            depth[fact.profile] = max(depth[fact.profile], fact.depth)
+        live, depth = causes(facts)
         wrote = score_people(live, now=now, edges=frozen, reason=Reason(live, depth))
 
     acts = frozenset({ANY}) if preset_of(frozen.preset) else frozenset[str]()
@@ -97,16 +81,13 @@ def score_people(ids: Collection[int], *, now: datetime, edges: Edges, reason: R
 
     Call inside a transaction. A handful of statements per 500 people; returns how many rows were written.
     """
-    wrote, ordered = 0, sorted(ids)
-    for start in range(0, len(ordered), BATCH):
-        wrote += _score_batch(ordered[start : start + BATCH], now=now, edges=edges, reason=reason or Reason())
-    return wrote
+    return in_batches(ids, partial(_score_batch, now=now, edges=edges, reason=reason or Reason()))
 
 
 def _score_batch(ids: Sequence[int], *, now: datetime, edges: Edges, reason: Reason) -> int:
     people = Profile.objects.filter(among("pk", ids), merged_into__isnull=True, erased_at__isnull=True)
     alive = list(people.values_list("pk", "shard", "no_profiling", "registered_at"))
-    before, bought, here, preset = _rows(ids), _orders(ids, now), _zone(), preset_of(edges.preset)
+    before, bought, here, preset = locked_rows(Scores, ids, FIELDS), _orders(ids, now), _zone(), preset_of(edges.preset)
     active = active_days(ids, now=now, zone=here, reach=REACH) if preset else {}
     moves = []
     for pk, shard, quiet, registered in alive:
@@ -181,14 +162,6 @@ def _standing(row: Row) -> Standing:
     )
 
 
-def _rows(ids: Sequence[int]) -> dict[int, Row]:
-    """The rows as they stand, locked until the transaction ends."""
-    rows = Scores.objects.filter(among("pk", ids)).order_by("pk")
-    if connection.features.has_select_for_update:
-        rows = rows.select_for_update()
-    return {row[0]: dict(zip(FIELDS, row[1:], strict=True)) for row in rows.values_list("pk", *FIELDS)}
-
-
 def _orders(ids: Sequence[int], now: datetime) -> dict[int, list[Bought]]:
     """Standing orders of each person, oldest first; those dated ahead too, for they will come due."""
     standing = Order.objects.filter(STANDING, among("profile_id", ids))
@@ -201,37 +174,19 @@ def _orders(ids: Sequence[int], now: datetime) -> dict[int, list[Bought]]:
 
 
 def _next_of_everyone(edges: Edges, now: datetime) -> int | None:
-    """The next batch of the pass over everyone that new edges start; None when it is over (or another has it)."""
-    with transaction.atomic():
-        Cursor.objects.get_or_create(reader=PASS, shard=0)
-        rows = Cursor.objects.filter(reader=PASS, shard=0)
-        if connection.features.has_select_for_update_skip_locked:
-            rows = rows.select_for_update(skip_locked=True)
-        cursor = rows.first()
-        if cursor is None or cursor.tx > (edges.pk or 0):
-            return None
-        if cursor.tx < (edges.pk or 0):
-            cursor.tx, cursor.position = edges.pk or 0, 0
-        page = stale_page(cursor.position, now=now, zone=_zone(), edges=edges, limit=PAGE)
-        quiet = Reason(dict.fromkeys(page.turned, False), anew=page.turned)  # another rule is nobody's act
-        wrote = score_people(page.stale, now=now, edges=edges, reason=quiet) if page.stale else 0
-        cursor.position, cursor.moved_at = page.last or cursor.position, now
-        cursor.save(update_fields=["tx", "position", "moved_at"])
-        return None if page.last is None else wrote
+    """The next page of the pass over everyone with an order that new edges start."""
+
+    def page(after: int) -> tuple[int, int | None]:
+        found = stale_page(after, now=now, zone=_zone(), edges=edges, limit=PAGE)
+        quiet = Reason(dict.fromkeys(found.turned, False), anew=found.turned)  # another rule is nobody's act
+        return score_people(found.stale, now=now, edges=edges, reason=quiet), found.last
+
+    return next_of_everyone(PASS, edges.pk or 0, page, now=now)
 
 
 def _next_of_silent(edges: Edges, now: datetime) -> int | None:
-    """The next batch of those whose silence has passed a boundary; None when there is nobody left."""
-    with transaction.atomic():
-        due = Scores.objects.filter(next_change_at__lte=now).order_by("next_change_at")
-        if connection.features.has_select_for_update_skip_locked:
-            due = due.select_for_update(skip_locked=True)
-        ids = list(due.values_list("pk", flat=True)[:BATCH])
-        if not ids:
-            return None
-        wrote = score_people(ids, now=now, edges=edges)
-        Scores.objects.filter(among("pk", ids), next_change_at__lte=now).update(next_change_at=None)
-        return wrote
+    """The next batch of those whose silence has passed a boundary."""
+    return next_of_silent(Scores, partial(score_people, now=now, edges=edges), now=now)
 
 
 def _edges_in_force(now: datetime) -> Edges:

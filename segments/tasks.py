@@ -25,10 +25,14 @@ def refresh() -> dict[str, int]:
 
 @shared_task(name="segments.tasks.score")
 def score() -> dict[str, int]:
-    """Score the people who changed or fell silent, and judge how they do."""
-    at = now()
-    scored, judged = scores.score_changed(at), health_scores.judge_changed(at)
-    return {**scored, **{f"health_{part}": rows for part, rows in judged.items()}}
+    """Score the people who changed or fell silent."""
+    return scores.score_changed(now())
+
+
+@shared_task(name="segments.tasks.judge")
+def judge() -> dict[str, int]:
+    """Judge how the people do who changed or whose windows moved."""
+    return health_scores.judge_changed(now())
 
 
 @shared_task(name="segments.tasks.count_missions")

@@ -87,7 +87,7 @@ def _own(profile: Profile, mark: str, ground: dict[str, Any], at: datetime) -> N
         source=make_source(), order_id=f"o-{mark}", profile=profile, placed_at=at, currency="USD", total=500,
         coupon_code=mark, items=[{"product_id": mark}],
     )  # fmt: skip
-    Scores.objects.create(profile=profile, stage="growing", computed_at=at, health_detail={"why": mark})
+    Scores.objects.create(profile=profile, stage="growing", computed_at=at, octant=mark[:20])
     StageChange.objects.create(profile=profile, at=at, before="", after="growing", reason=mark)
     Membership.objects.create(segment=ground["segment"], profile=profile, entered_at=at)
     ListMember.objects.create(list=ground["list"], profile=profile, added_at=at)

@@ -72,10 +72,6 @@ class Scores(models.Model):
     stage_next = models.CharField(max_length=10, blank=True)
     stage_next_since = models.DateTimeField(null=True)
     won_back_until = models.DateTimeField(_("won back until"), null=True)
-    # Empty: health has a row of its own (Health below), which changes on other days than the rest.
-    health = models.FloatField(_("health"), null=True)
-    health_band = models.CharField(_("health band"), max_length=12, blank=True)
-    health_detail = models.JSONField(default=dict)
     computed_at = models.DateTimeField(_("computed"))
     next_change_at = models.DateTimeField(null=True)
 

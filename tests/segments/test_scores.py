@@ -8,7 +8,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
-from django.db import connection
+from django.db import connection, transaction
 
 from segments import scores
 from segments.models import Event, Order, Profile, RfmEdges, Scores, StageChange
@@ -168,7 +168,7 @@ def test_a_batch_costs_the_same_statements_whatever_its_size() -> None:
     for ids in (Scores.objects.values_list("pk", flat=True)[:2], Scores.objects.values_list("pk", flat=True)):
         connection.force_debug_cursor = True
         before = len(connection.queries_log)
-        with scores.transaction.atomic():
+        with transaction.atomic():
             assert scores.score_people(list(ids), now=NOW + 100 * DAY, edges=edges) == len(ids)
         connection.force_debug_cursor = False
         used.append(len(connection.queries_log) - before)
@@ -188,7 +188,7 @@ def test_looking_at_due_people_only_equals_scoring_everyone(rng: Any) -> None:
         look(now)
         edges = scores.latest_edges()
         assert edges is not None
-        with scores.transaction.atomic():
+        with transaction.atomic():
             late = scores.score_people([person.pk for person in people], now=now, edges=edges)
         assert late == 0
 
@@ -202,7 +202,7 @@ def test_the_pass_finds_everybody_whom_new_edges_change_and_nobody_else(rng: ran
         edges = compute_edges(now, zone=UTC, choices=Choices(money=rng.choice(["sum", "sum", "mean"])))
         page = stale_page(0, now=now, zone=UTC, edges=edges, limit=100)
         assert page.last == people[-1].pk
-        with scores.transaction.atomic():
+        with transaction.atomic():
             others = [person.pk for person in people if person.pk not in page.stale]
             assert scores.score_people(others, now=now, edges=edges) == 0
             moved += scores.score_people(page.stale, now=now, edges=edges)

@@ -12,7 +12,19 @@ from common.ticks import once
 from config.beat import TIMETABLE, enabled_intervals, name_of
 
 # As facts flow: what is known, who is in which group, who walks on, what is answered, what goes out; then the rest.
-FLOW = ("count-missions", "score", "refresh", "react", "schedule", "advance", "listen", "credit", "sweep", "send")
+FLOW = (
+    "count-missions",
+    "score",
+    "judge",
+    "refresh",
+    "react",
+    "schedule",
+    "advance",
+    "listen",
+    "credit",
+    "sweep",
+    "send",
+)
 
 
 class Command(BaseCommand):
