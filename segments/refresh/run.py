@@ -113,12 +113,12 @@ def _refresh_changed(pk: int, now: datetime) -> Refreshed | None:
 
 def _plan_for_few() -> None:
     """Until the end of the transaction PostgreSQL plans for a few people among many: anew for each set of values
-    (a plan for any values reads the whole log to find what is new in it), without compiling code for a query of
-    milliseconds, and with a random page at what it costs on solid state."""
+    (a plan for any values reads the whole log to find what is new in it), and with a random page at what it costs on
+    solid state."""
     if is_postgres():
         with connection.cursor() as cursor:
             cursor.execute(
-                "SELECT set_config('plan_cache_mode', 'force_custom_plan', true), set_config('jit', 'off', true),"
+                "SELECT set_config('plan_cache_mode', 'force_custom_plan', true),"
                 " set_config('random_page_cost', '1.1', true)"
             )
 
