@@ -10,6 +10,7 @@ from django.db.models import F, Q, Value
 from django.db.models.functions import NullIf
 from pydantic import Field, model_validator
 
+from common.money import format_money
 from common.params import Params
 from common.text import say
 from segments.facts.names import ORDER_FACTS
@@ -59,7 +60,8 @@ class OrderMeasure(Operator[OrderMeasureParams]):
         return has_measured(rows, value, params.measure, params.op, params.number, at)
 
     def say(self, params: OrderMeasureParams, language: str) -> str:
-        shown = f"{params.number / 100:,.2f} {settings.CURRENCY}" if params.field == "net" else f"{params.number:g}"
+        net = params.field == "net"
+        shown = format_money(round(params.number), settings.CURRENCY) if net else f"{params.number:g}"
         number, window = say_compare(params.op, shown, language), say_window(params.days, language)
         measure, field = say_measure(params.measure, language), say(*SAID[params.field], language)
         return say(f"{measure} {field} of orders {window} is {number}",

@@ -91,6 +91,11 @@ def test_they_are_said_in_both_languages() -> None:
     )
 
 
+def test_money_is_told_in_the_units_of_its_currency(settings: Any) -> None:
+    settings.CURRENCY = "JPY"
+    assert said("order_measure", measure="max", number=5000)[0].endswith("is at least 5,000 JPY")
+
+
 def test_what_they_read_names_every_fact_and_edge() -> None:
     def reads(op: str, /, **params: Any) -> tuple[set[str], set[Edge]]:
         found = reads_of(parse_rule(leaf(op, **params)))
