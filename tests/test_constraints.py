@@ -14,7 +14,7 @@ SETS = {
     "constraints.txt": ["postgres", "redis", "parquet", "demo", "messages"],
     "constraints-dev.txt": ["postgres", "redis", "parquet", "demo", "messages", "apprise", "dev"],
 }
-PIN = re.compile(r"(?P<name>[a-z0-9][a-z0-9-]*)==(?P<version>[^\s;]+)(?P<marker> ; [^\\]+)?")
+PIN = re.compile(r"(?P<name>[a-z0-9][a-z0-9-]*)(?:\[[a-z0-9,-]+\])?==(?P<version>[^\s;]+)(?P<marker> ; [^\\]+)?")
 FORBIDDEN = re.compile(r"://|\bindex\b|index-url|find-links|trusted-host|^-|\s@\s|file:", re.IGNORECASE)
 
 
