@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import random
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from datetime import UTC, datetime
 
 import pytest
+from django.utils import translation
 
 SEED = int(os.environ["PERENNIAL_SEED"])
 PROVE = os.environ.get("PERENNIAL_PROVE") == "1"
@@ -24,6 +25,13 @@ def now() -> datetime:
 def rng(request: pytest.FixtureRequest) -> random.Random:
     """Return a generator drawn from the printed seed and the test's name, whatever the order of tests."""
     return random.Random(f"{SEED}:{request.node.nodeid}")
+
+
+@pytest.fixture(autouse=True)
+def _language() -> Iterator[None]:
+    """Each test begins in the installation's language: a page asked for in another leaves its thread in that one."""
+    yield
+    translation.deactivate()
 
 
 @pytest.fixture(scope="session")

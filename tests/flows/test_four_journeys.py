@@ -1,7 +1,8 @@
 """The four journeys run by themselves: a real web server, Celery worker, beat, mail server and analytics client.
 
-One day is two seconds here, for the waits of journeys only. People come in over HTTP, mails are read from the mail
-server's own record, links are followed, orders are sent, and the credit is read from the report's API.
+One day is two seconds here (six where a person must act before a wait ends), for the waits of journeys only. People
+come in over HTTP, mails are read from the mail server's own record, links are followed, orders are sent, and the
+credit is read from the report's API.
 """
 
 from __future__ import annotations
@@ -101,11 +102,10 @@ class Shop:
 
 
 @pytest.fixture
-def shop(cluster: Cluster) -> Iterator[Shop]:
-    cluster.environ |= {
-        "MESSAGE_GAPS": "",
-        "MESSAGE_CAPS": "",
-    }  # a week passes in fourteen seconds: caps would hold it all
+def shop(cluster: Cluster, request: pytest.FixtureRequest) -> Iterator[Shop]:
+    # A week passes in fourteen seconds: caps would hold it all.
+    day = getattr(request, "param", "2")
+    cluster.environ |= {"MESSAGE_GAPS": "", "MESSAGE_CAPS": "", "PERENNIAL_DAY_SECONDS": day}
     cluster.start_all()
     cluster.mail_account()
     made = Shop(cluster)
@@ -142,6 +142,7 @@ def assert_ghosts_got_nothing(journey: Journey, found: dict[str, Enrolment], sho
             assert f"{user}@example.com" not in sent
 
 
+@pytest.mark.parametrize("shop", ["6"], indirect=True)
 def test_new_user_gift_from_sign_up_to_credit(shop: Shop) -> None:
     """Sign-up → welcome with a coupon → order → guide; without an order → one reminder. Credit to the cent."""
     journey = install(shop, "new-user-gift")
