@@ -8,7 +8,7 @@ from django.db.models import Q
 from pydantic import Field
 
 from common.params import Params
-from common.semijoin import has
+from common.semijoin import by_key, has
 from common.text import say
 from segments.facts.names import LEVEL_LOST, LEVEL_REACHED, POINTS_CHANGED
 from segments.models import Level as Levels
@@ -32,7 +32,7 @@ class Level(Operator[LevelParams]):
     Params = LevelParams
 
     def q(self, params: LevelParams, at: At) -> Q:
-        return has(Wallet.objects.filter(level__key__in=params.levels), at.among)
+        return has(Wallet.objects.filter(level__pk__in=[by_key(Levels, key) for key in params.levels]), at.among)
 
     def say(self, params: LevelParams, language: str) -> str:
         names = say(" or ", "或", language).join(params.levels)

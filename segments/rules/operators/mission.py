@@ -10,7 +10,7 @@ from pydantic import Field, model_validator
 
 from common import jsonsql
 from common.params import Params
-from common.semijoin import has, has_grouped
+from common.semijoin import by_key, has, has_grouped
 from common.text import say
 from segments.facts.names import MISSION_COMPLETED
 from segments.models import Event, MissionProgress
@@ -59,7 +59,7 @@ class Mission(Operator[MissionParams]):
             done = Event.objects.filter(name=MISSION_COMPLETED)
             done = done.filter(jsonsql.equals("properties", "mission", params.mission))
             return has(within(done, "occurred_at", params.days, at), at.among)
-        rows = MissionProgress.objects.filter(mission__key=params.mission, version=F("mission__version"))
+        rows = MissionProgress.objects.filter(mission=by_key(Missions, params.mission), version=F("mission__version"))
         if zero_passes(params.op, params.count):
             return ~has_grouped(rows, at.among, test=opposite("best", params.op, params.count), best=Max("count"))
         return has_grouped(rows, at.among, test=meets("best", params.op, params.count), best=Max("count"))

@@ -73,3 +73,21 @@ def test_facts_are_found_by_index(log: None, rng: random.Random, prove: bool) ->
         for raw in ({"op": op, "params": params}, {"not": {"op": op, "params": params}}):
             found = people(parse_rule(raw), At(BASE, ZONE))
             assert whole_scans(found) == [], (raw, found.explain())
+
+
+NAMED = [
+    ("badge", {"badge": "hero"}), ("in_list", {"list": "vip"}), ("in_segment", {"segment": "one"}),
+    ("in_journey", {"journey": "welcome"}), ("journey_history", {"journey": "welcome"}),
+    ("level", {"levels": ["gold", "silver"]}), ("mission", {"mission": "task", "how": "progress"}),
+    ("segment_history", {"segment": "one", "how": "was_in", "days": 3}),
+]  # fmt: skip
+
+
+LOOKED_UP = re.compile(r'\(SELECT \w+\."id" AS "pk" FROM "\w+" \w+ WHERE \w+\."key" = \w+\)')
+
+
+@pytest.mark.parametrize(("op", "params"), NAMED)
+def test_a_row_named_by_its_key_is_looked_up_by_itself(op: str, params: dict[str, Any]) -> None:
+    """Never by a join, of which PostgreSQL would guess how many rows point to the row with this key."""
+    asked = str(people(parse_rule({"op": op, "params": params}), At(BASE, ZONE)).query)
+    assert len(LOOKED_UP.findall(asked)) == asked.count('."key"') == len(params.get("levels", ["one"])), asked
