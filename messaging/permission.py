@@ -25,7 +25,7 @@ from segments.facts.append import append_engine_facts
 from segments.models import Profile
 
 SOFT_LIMIT = 5
-TRAITS = ("public_id", "email", "phone")
+COLUMNS = frozenset(column.name for column in Profile._meta.concrete_fields)
 Wanted = tuple[str, str, int]  # channel, normalised address, profile id
 
 
@@ -38,9 +38,21 @@ def is_suppressed(channel: str, value: str) -> bool:
     return Suppression.objects.filter(channel=channel, digest=digest(channel, value)).exists()
 
 
+def columns_for(keys: Iterable[str]) -> list[str]:
+    """The columns of Profile that say where people are reached in these channels; a trait lies in `traits`."""
+    read = {name for key in keys for name in channels.get(key).reads}
+    return sorted({name if name in COLUMNS else "traits" for name in read})
+
+
+def place_of(channel: str, person: Mapping[str, Any]) -> str:
+    """The normalised address in a channel of a person of whom those columns are given; "" when there is none."""
+    one = channels.get(channel)
+    return one.address_of({name: person[name] if name in COLUMNS else person["traits"].get(name) for name in one.reads})
+
+
 def address_for(profile: Profile, channel: str, now: datetime) -> Address | None:
     """The person's address row in a channel, made at first need; None when the person has none."""
-    value = channels.get(channel).address_of({name: getattr(profile, name) for name in TRAITS})
+    value = place_of(channel, {name: getattr(profile, name) for name in columns_for([channel])})
     if not value:
         return None
     known = ensure_addresses([(channel, value, profile.pk)], now=now)

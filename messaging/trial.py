@@ -60,7 +60,7 @@ def send_trial(template: Template, *, to: str, profile: Profile | None, locale: 
     Raises Invalid (the draft, the address, no account), RenderError, ChannelError.
     """
     channel = channels.get(template.channel)
-    address = channel.address_of({"email": to, "phone": to})
+    address = channel.address_of(dict.fromkeys(channel.reads, to))
     if not channel.needs_address or not address:
         raise Invalid([Problem("to", _("this channel cannot send a test there"))])
     account = Account.objects.filter(channel=template.channel, active=True).order_by("-is_default", "pk").first()

@@ -84,11 +84,13 @@ class ChannelError(Exception):
 
 
 class Channel(ABC):
-    """One way to reach people. `parts` are the template parts it needs, `html` those that are HTML."""
+    """One way to reach people. `parts` are the template parts it needs, `html` those that are HTML, `reads` what
+    `address_of` looks at: columns of a person (email, phone), or names of traits."""
 
     key: ClassVar[str]
     parts: ClassVar[tuple[str, ...]]
     html: ClassVar[frozenset[str]] = frozenset()
+    reads: ClassVar[tuple[str, ...]] = ()
     medium: ClassVar[str] = ""  # the utm_medium its links carry; "" leaves links untagged
     tracks_opens: ClassVar[bool] = False
     needs_address: ClassVar[bool] = True  # False: the profile itself is the address (inbox)
@@ -97,7 +99,7 @@ class Channel(ABC):
 
     @abstractmethod
     def address_of(self, traits: Mapping[str, Any]) -> str:
-        """The normalised address of a person from `traits` (email, phone, public_id …); "" when there is none."""
+        """The normalised address of a person from what it `reads`; "" when there is none."""
 
     def check(self, message: Outgoing) -> str:
         """Why this rendered message can never be sent (a line break in a header), or ""; asked before the marker."""

@@ -19,6 +19,7 @@ class EmailChannel(Channel):
     key: ClassVar[str] = "email"
     parts: ClassVar[tuple[str, ...]] = ("subject", "preheader", "html", "text")
     html: ClassVar[frozenset[str]] = frozenset({"html"})
+    reads: ClassVar[tuple[str, ...]] = ("email",)
     medium: ClassVar[str] = "email"
     tracks_opens: ClassVar[bool] = True
     transports: ClassVar[tuple[str, ...]] = ("smtp", "backend")

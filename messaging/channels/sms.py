@@ -26,6 +26,7 @@ class SmsChannel(Channel):
 
     key: ClassVar[str] = "sms"
     parts: ClassVar[tuple[str, ...]] = ("text", CODE, VARIABLES)
+    reads: ClassVar[tuple[str, ...]] = ("phone",)
     medium: ClassVar[str] = "sms"
     transports: ClassVar[tuple[str, ...]] = ("twilio", "aliyun")
 

@@ -35,6 +35,7 @@ class WecomChannel(Channel):
 
     key: ClassVar[str] = "wecom"
     parts: ClassVar[tuple[str, ...]] = ("text", "markdown")
+    reads: ClassVar[tuple[str, ...]] = (TRAIT,)
     medium: ClassVar[str] = "social"
     transports: ClassVar[tuple[str, ...]] = ("http",)
 

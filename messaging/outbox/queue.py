@@ -12,10 +12,9 @@ from typing import Any
 
 from django.core.serializers.json import DjangoJSONEncoder
 
-from messaging.channels import channels
 from messaging.models import Delivery, TemplateVersion
 from messaging.models.classes import PRIORITY
-from messaging.permission import TRAITS, ensure_addresses
+from messaging.permission import columns_for, ensure_addresses, place_of
 from segments.models import Profile
 
 BATCH = 1000
@@ -123,13 +122,14 @@ def _addresses(
     items: Sequence[NewDelivery], versions: Mapping[int, TemplateVersion], now: datetime
 ) -> dict[tuple[str, int], int]:
     """Address ids by (channel, profile), for those who have one."""
-    people = Profile.objects.filter(pk__in={item.profile for item in items}).values("pk", *TRAITS)
-    traits = {person["pk"]: person for person in people}
+    columns = columns_for({version.channel for version in versions.values()})
+    people = Profile.objects.filter(pk__in={item.profile for item in items}).values("pk", *columns)
+    known_people = {person["pk"]: person for person in people} if columns else {}
     wanted: dict[tuple[str, int], str] = {}
     for item in items:
         channel = versions[item.version].channel
-        person = traits.get(item.profile)
-        value = channels.get(channel).address_of(person) if person else ""
+        person = known_people.get(item.profile)
+        value = place_of(channel, person) if person else ""
         if value:
             wanted[channel, item.profile] = value
     known = ensure_addresses([(channel, value, who) for (channel, who), value in wanted.items()], now=now)

@@ -266,10 +266,25 @@ def test_any_django_backend_carries_both_parts(mailoutbox: list[mail.EmailMessag
     assert sent.extra_headers["List-Unsubscribe"] == "<https://example.com/u>"
 
 
+class Asked(dict[str, Any]):
+    """A person of whom nothing is known, and what was asked about them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.names: set[str] = set()
+
+    def get(self, name: str, default: Any = None) -> Any:
+        self.names.add(name)
+        return default
+
+
 def test_every_channel_keeps_its_contract() -> None:
     for key, channel in channels.items():
         assert channel.key == key
         assert channel.parts
         assert channel.html <= set(channel.parts)
-        assert channel.address_of({}) == ""
+        assert bool(channel.reads) == channel.needs_address
+        asked = Asked()
+        assert channel.address_of(asked) == ""
+        assert asked.names == set(channel.reads)
         assert channel.group >= 1

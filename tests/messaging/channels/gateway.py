@@ -63,6 +63,9 @@ class Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(said.body if isinstance(said.body, bytes) else json.dumps(said.body).encode())
 
+    def do_GET(self) -> None:
+        self.do_POST()
+
     def log_message(self, *args: Any) -> None: ...
 
 

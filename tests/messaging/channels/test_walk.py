@@ -1,4 +1,4 @@
-"""SMS and webhooks on the whole way: published, queued, rendered in the child, sent, settled in the ledger."""
+"""SMS, work messages and webhooks on the whole way: published, queued, rendered in the child, sent, settled in the ledger."""
 
 from __future__ import annotations
 
@@ -8,14 +8,16 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
-from messaging.models import Attempt, Delivery, Template
+from messaging.models import Address, Attempt, Delivery, Template
 from messaging.outbox.reads import balance
 from messaging.outbox.send import SendReport, send_due
 from messaging.permission import address_for, give_consent
 from messaging.publish import publish_template
 from segments.models import Profile
-from tests.messages import OFFERS, make_account, make_topic, queue_to
+from tests.messages import OFFERS, make_account, make_topic, make_version, queue_to
 from tests.messaging.channels import test_aliyun, test_twilio, test_webhook
 from tests.messaging.channels.gateway import Gateway, Said, serving
 from tests.people import make_profile
@@ -125,3 +127,38 @@ def test_text_that_is_not_quoted_cannot_overrule_a_name(
     assert send(now).states == {"render_failed": 1}
     assert Delivery.objects.get().reason == test_webhook.NO_JSON
     assert provider.asked == []
+
+
+def test_a_work_message_reaches_the_person_of_a_trait(
+    provider: Gateway, now: datetime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    token = Said(200, {"errcode": 0, "access_token": "a", "expires_in": 7200})
+    provider.play = lambda asked: token if "gettoken" in asked.target else Said(200, {"errcode": 0, "msgid": "m1"})
+    monkeypatch.setenv("WECOM_SECRET", "s3cret")
+    settings = {"url": provider.url, "corp_id": "walk", "agent_id": "7", "secret_env": "WECOM_SECRET"}
+    make_account("work", channel="wecom", transport="http", sender="", settings=settings)
+    mei = make_profile(email="mei@x.example", first_name="Mei", traits={"wecom_userid": "Mei.Li"}, now=now)
+    bo = make_profile(email="bo@x.example", first_name="Bo", traits={"wecom_userid": None}, now=now)
+    address = address_for(mei, "wecom", now)
+    assert address is not None
+    assert address_for(bo, "wecom", now) is None
+    give_consent(address, OFFERS, now=now, source="test")
+    write(now, "wecom", [mei, bo], text="Hello {{ profile.first_name }}")
+    assert send(now).states == {"accepted": 1, "skipped": 1}
+    assert outcomes() == [("accepted", "sent", "errcode 0", "m1")]
+    assert [json.loads(asked.body)["touser"] for asked in provider.asked if asked.body] == ["mei.li"]
+    assert Delivery.objects.get(profile=bo).address_id is None
+
+
+def test_the_queue_reads_of_a_person_what_the_channel_reads(now: datetime) -> None:
+    person = make_profile(email="mei@x.example", phone="+8613800138000", traits={"wecom_userid": "mei"}, now=now)
+    for channel, column in (("email", "email"), ("sms", "phone"), ("wecom", "traits"), ("webhook", "")):
+        version = make_version(channel, channel=channel, topic=OFFERS, now=now)
+        with CaptureQueriesContext(connection) as asked:
+            queue_to([person], version, now=now, prefix=channel)
+        reading = [one["sql"] for one in asked if 'FROM "segments_profile"' in one["sql"]]
+        found = {name for name in ("email", "phone", "traits") for sql in reading if f'"{name}"' in sql}
+        assert found == {column} - {""}
+    assert set(Address.objects.values_list("channel", "value")) == {
+        ("email", "mei@x.example"), ("sms", "+8613800138000"), ("wecom", "mei"),
+    }  # fmt: skip
