@@ -18,20 +18,10 @@ from django.db import transaction
 from common.text import utm_value
 from messaging import tokens, utm
 from messaging.models import Link
+from messaging.places import Place
 from messaging.tokens import Purpose
 
 KEPT = 2000
-
-
-@dataclass(frozen=True)
-class Place:
-    """One link as its author wrote it. `personal`: the destination has variables, and the token carries it."""
-
-    url: str
-    alias: str = ""
-    tagged: bool = True
-    tracked: bool = True
-    personal: bool = False
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,8 @@ from messaging.models import Template, TemplateVersion
 from messaging.render.cell import guard
 from messaging.render.cell.limits import Refused
 from messaging.render.contract import Rendered, RenderError
-from messaging.render.markup import Kind, Page, build
+from messaging.render.press.contract import Kind, Page
+from messaging.render.pressed import build
 from messaging.render.preview import preview, sample_of
 from messaging.render.variables import ROOTS
 from messaging.render.versions import Version, html_parts, of_content

@@ -11,8 +11,8 @@ from collections.abc import Mapping
 from common.text import one_line
 from messaging import links
 from messaging.links import Target
+from messaging.places import INNER, PLACE, fault_of, is_web
 from messaging.render.contract import Rendered, RenderError, RenderJob
-from messaging.render.markup import INNER, PLACE, fault_of, is_web
 from messaging.render.versions import Variant, Version
 from messaging.tokens import Purpose
 from messaging.utm import LONGEST_URL

@@ -3,13 +3,8 @@
 from __future__ import annotations
 
 import atexit
-import contextlib
 import json
 import os
-import select
-import signal
-import subprocess
-import sys
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -21,22 +16,17 @@ import jinja2
 import markupsafe
 
 from messaging.render.cell.limits import SECONDS
+from messaging.render.process import Died, Process
 
 HERE = Path(__file__).resolve().parent
 LIBRARIES = sorted({str(Path(str(module.__file__)).parent.parent) for module in (jinja2, markupsafe)})
 PATHS = [str(HERE), str(HERE.parent.parent), *LIBRARIES]
 START = "import sys; sys.path += sys.argv[1:]; from cell.child import main; main()"
-LARGEST = 8 * 1024 * 1024  # octets of one answer; a larger one is a lie
 BUDGET = 15.0  # seconds that one call may spend on stopping and starting children; what is left comes later
 KEPT = 200  # compiled (version, locale) pairs, then the child is replaced
-STARTING = 20.0  # seconds; on a busy machine a Python takes its time
 
 
 Job = tuple[str, str]  # source key, variables as JSON text
-
-
-class Died(Exception):
-    """The child is gone, or was killed because it took too long."""
 
 
 @dataclass(frozen=True)
@@ -47,99 +37,27 @@ class Source:
     parts: Mapping[str, tuple[bool, str]]
 
 
-class Child:
-    """One running child. Not for several threads at once."""
+class Child(Process):
+    """One running renderer, and what it has compiled."""
 
     def __init__(self) -> None:
-        self._process = subprocess.Popen(
-            [sys.executable, "-I", "-S", "-B", "-X", "utf8", "-c", START, *PATHS],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            env={},
-            cwd="/",
-            start_new_session=True,
-        )
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        self._in = self._process.stdin.fileno()
-        self._out = self._process.stdout.fileno()
-        os.set_blocking(self._in, False)
-        self._buffer = bytearray()
-        self._fresh = True
+        super().__init__(START, PATHS)
         self.loaded: set[str] = set()
         self.refused: dict[str, str] = {}
-
-    @property
-    def pid(self) -> int:
-        return self._process.pid
 
     def ask(self, sources: Sequence[Source], jobs: Sequence[Job]) -> Iterator[dict[str, Any]]:
         """Send one request; yields one answer per job as it comes. Raises Died, at the job that was at work."""
         new = [source for source in sources if source.key not in self.loaded]
         load = json.dumps({source.key: source.parts for source in new}, ensure_ascii=False)
         asked = ",".join([f'["{key}",{variables}]' for key, variables in jobs])
-        body = f'{{"load":{load},"jobs":[{asked}]}}'.encode("utf-8", "replace")
-        if self._fresh:
-            self._read(STARTING)
-            self._fresh = False
-        self._write(len(body).to_bytes(4, "big") + body, SECONDS)
+        self.tell(f'{{"load":{load},"jobs":[{asked}]}}', SECONDS)
         for source in new:
-            said = self._read(SECONDS)
+            said = self.hear(SECONDS)
             self.loaded.add(source.key)
             if "error" in said:
                 self.refused[source.key] = said["error"]
         for _ in jobs:
-            yield self._read(SECONDS)
-
-    def kill(self) -> None:
-        """End the process, whatever it does."""
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(self._process.pid, signal.SIGKILL)
-        self._process.wait()
-        self.forget()
-
-    def forget(self) -> None:
-        """Close our ends of the pipes (after a fork they belong to the other process, which goes on)."""
-        for pipe in (self._process.stdin, self._process.stdout):
-            if pipe is not None:
-                with contextlib.suppress(OSError):
-                    pipe.close()
-
-    def _write(self, octets: bytes, patience: float) -> None:
-        view, end = memoryview(octets), monotonic() + patience
-        poll = select.poll()
-        poll.register(self._in, select.POLLOUT)
-        while view:
-            try:
-                view = view[os.write(self._in, view) :]
-            except BlockingIOError:
-                if not poll.poll(max(end - monotonic(), 0) * 1000):
-                    raise Died("took no request") from None
-            except OSError:
-                raise Died("was gone") from None
-
-    def _read(self, patience: float) -> dict[str, Any]:
-        end = monotonic() + patience
-        size = int.from_bytes(self._take(4, end), "big")
-        if size > LARGEST:
-            raise Died("answered too much")
-        said: dict[str, Any] = json.loads(self._take(size, end))
-        return said
-
-    def _take(self, count: int, end: float) -> bytes:
-        poll = select.poll()
-        poll.register(self._out, select.POLLIN | select.POLLHUP)
-        while len(self._buffer) < count:
-            if not poll.poll(max(end - monotonic(), 0) * 1000):
-                raise Died("took too long")
-            piece = os.read(self._out, 1 << 16)
-            if not piece:
-                raise Died("ended")
-            self._buffer += piece
-        taken = bytes(self._buffer[:count])
-        del self._buffer[:count]
-        return taken
+            yield self.hear(SECONDS)
 
 
 _lock = threading.Lock()

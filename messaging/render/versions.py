@@ -12,9 +12,9 @@ from typing import Any
 from django.db import transaction
 
 from messaging.channels import channels
-from messaging.links import Place
 from messaging.locales import choose
 from messaging.models import TemplateVersion
+from messaging.places import Place
 from messaging.render.contract import RenderError
 from messaging.render.kept import Source
 

@@ -13,7 +13,7 @@ from common.clock import now as clock_now
 from messaging import tokens
 from messaging.answers import record_click, record_open
 from messaging.models import Link
-from messaging.render.markup import is_web
+from messaging.places import is_web
 from messaging.tokens import BadToken, Named, Purpose
 from messaging.views._request import not_found, private, visit_of
 

@@ -10,7 +10,6 @@ parent knows which of them was at work when it died.
 from __future__ import annotations
 
 import json
-import resource
 import sys
 from collections.abc import Iterator, Mapping
 from time import monotonic
@@ -21,6 +20,7 @@ from jinja2 import Template, TemplateSyntaxError, UndefinedError
 from jinja2.exceptions import SecurityError
 
 from . import guard
+from .doors import allow_time, close_doors
 from .environment import Cell
 from .limits import COMPILED, MEMORY, OUTPUT, SECONDS, Refused
 
@@ -87,7 +87,7 @@ def serve(read: BinaryIO, write: BinaryIO) -> None:
         for key, sources in request["load"].items():
             say(answer(bench.load, key, sources))
         say.flush()
-        allow_time()
+        allow_time(SECONDS)
         for key, variables in request["jobs"]:
             say(answer(bench.render, key, variables))
         say.flush()
@@ -108,7 +108,7 @@ class Mouth:
             sys.exit(1)
         if monotonic() - self._since > HOLD:
             self.flush()
-            allow_time()
+            allow_time(SECONDS)
 
     def flush(self) -> None:
         self._write.write(self._held)
@@ -117,25 +117,6 @@ class Mouth:
 
 
 _ENCODE = json.JSONEncoder(ensure_ascii=False, check_circular=False).encode
-
-
-def allow_time() -> None:
-    """Two seconds of the processor more, then it kills this process."""
-    used = resource.getrusage(resource.RUSAGE_SELF)
-    resource.setrlimit(resource.RLIMIT_CPU, (int(used.ru_utime + used.ru_stime + 2 * SECONDS) + 1, _HARD_CPU))
-
-
-_HARD_CPU = resource.getrlimit(resource.RLIMIT_CPU)[1]
-
-
-def close_doors() -> None:
-    """Give up what a renderer does not need. After this line nothing can be opened or started."""
-    _warm_up()
-    resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
-    resource.setrlimit(resource.RLIMIT_NPROC, (0, 0))
-    resource.setrlimit(resource.RLIMIT_NOFILE, (3, 3))
 
 
 def _warm_up() -> None:
@@ -149,7 +130,8 @@ def _warm_up() -> None:
 
 def main() -> None:
     """Entry of the process."""
-    close_doors()
+    _warm_up()
+    close_doors(MEMORY)
     say = Mouth(sys.stdout.buffer)
     say({"ready": True})
     say.flush()

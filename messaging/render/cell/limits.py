@@ -12,6 +12,8 @@ TEXT = 64 * 1024  # characters that one filter may return
 NUMBER = 10**15  # the largest constant, operand or result
 MEMORY = 512 * 1024 * 1024  # address space of the child
 SECONDS = 1.0  # one message
+PRESS_MEMORY = 768 * 1024 * 1024  # address space of the press, libraries and all
+PRESS_SECONDS = 2.0  # one locale worked from its sources
 
 
 class Refused(Exception):

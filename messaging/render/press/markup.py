@@ -10,9 +10,6 @@ import html as entities
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
-from typing import Any
-from urllib.parse import urlsplit
 
 import css_inline
 import mrml
@@ -21,11 +18,11 @@ from inscriptis.model.config import ParserConfig
 from jinja2 import TemplateSyntaxError
 from selectolax.lexbor import LexborHTMLParser
 
-from messaging.links import Place
+from messaging.places import INNER, PLACE, Place, fault_of, is_web
 from messaging.render.cell.limits import Refused
-from messaging.render.shield import Shielded, as_words, has_marks, shield, unmarked, with_preheader
+from messaging.render.press.contract import Kind, Page
+from messaging.render.press.shield import Shielded, as_words, has_marks, shield, unmarked, with_preheader
 
-PLACE, INNER = "\x02", "\x03"  # what stands around the place of a link, and before a destination that people change
 _INLINER = css_inline.CSSInliner(load_remote_stylesheets=False, keep_style_tags=False, keep_at_rules=True)
 _TEXT = ParserConfig(display_links=True)
 _SPOT = re.compile(r"pjl(\d{4})ljp")
@@ -40,29 +37,6 @@ _HIDDEN = (
     'mso-hide:all">{}</div>'
 )
 PIXEL = f'<img src="{PLACE}o{PLACE}" width="1" height="1" alt="" style="display:block;border:0;width:1px;height:1px" />'
-
-
-@dataclass
-class Page:
-    """The parts of one locale while they are worked on, the places of links found, and what is wrong."""
-
-    parts: dict[str, str] = field(default_factory=dict)
-    links: list[Place] = field(default_factory=list)
-    faults: list[tuple[str, str]] = field(default_factory=list)
-
-    def frozen(self) -> dict[str, Any]:
-        """As it is stored in a version: the parts, and "links" in order."""
-        return {**self.parts, "links": [asdict(link) for link in self.links]}
-
-
-@dataclass(frozen=True)
-class Kind:
-    """What publishing needs of a channel: its HTML parts, whether it shows opens, and the workspace's address."""
-
-    html: frozenset[str]
-    opens: bool
-    brand_url: str
-    locale: str
 
 
 def build(sources: Mapping[str, str], kind: Kind) -> Page:
@@ -181,7 +155,7 @@ def _place(href: str, attributes: Mapping[str, str | None], shielded: Shielded, 
         return None, ""
     if tags and all(_BRAND.fullmatch(tag) for tag in tags):
         href, tags = _BRAND.sub(lambda _: kind.brand_url, shielded.restore(href)), []
-    fault = fault_of(href, personal=bool(tags))
+    fault = fault_of(href, personal=bool(tags), open_start=has_marks(href[:11]))
     if fault:
         return None, fault
     if not tags and not is_web(href):
@@ -191,41 +165,6 @@ def _place(href: str, attributes: Mapping[str, str | None], shielded: Shielded, 
         return None, ""
     alias = (attributes.get("data-alias") or "")[:80]
     return Place(href, "" if has_marks(alias) else alias, tagged, tracked, bool(tags)), ""
-
-
-def is_web(url: str) -> bool:
-    """Whether an address is http or https."""
-    return url[:7].lower() == "http://" or url[:8].lower() == "https://"
-
-
-def fault_of(url: str, *, personal: bool = False) -> str:
-    """Why nobody should be sent to this address, or ""."""
-    if not url or url.startswith("#"):
-        return "a link leads nowhere" if not url else ""
-    scheme = re.match(r"([a-zA-Z][a-zA-Z0-9+.-]*):", url)
-    if scheme is None:
-        begins = has_marks(url[:11])
-        return "" if personal and begins else f"a link needs a full address: '{url[:60]}'"
-    if scheme[1].lower() in ("javascript", "data", "vbscript", "file", "blob", "about"):
-        return f"a link must not begin with {scheme[1].lower()}:"
-    if not is_web(url):
-        return "" if scheme[1].lower() not in ("http", "https") else f"a link is broken: '{url[:60]}'"
-    return _host_fault(url, personal)
-
-
-def _host_fault(url: str, personal: bool) -> str:
-    if re.search(r"[\x00-\x20\x7f\\]", url):
-        return f"a link holds a blank, a backslash or a control character: '{url[:60]}'"
-    try:
-        parts = urlsplit(url)
-        host = parts.hostname or ""
-    except ValueError:
-        return f"a link is broken: '{url[:60]}'"
-    if "@" in parts.netloc:
-        return f"a link must not carry a user name: '{url[:60]}'"
-    if not host and not personal:
-        return f"a link is broken: '{url[:60]}'"
-    return ""
 
 
 def _spot(page: Page, place: Place) -> str:
