@@ -2,14 +2,17 @@
 
 A name is resolved once, every address it has must be a public one, and the connection goes to an address that was
 checked, with the name kept for TLS and the Host header; so a name that changes its mind between check and call
-(DNS rebinding) gains nothing. No redirects, no proxy from the environment, bounded time and size.
+(DNS rebinding) gains nothing. No redirects, no proxy from the environment, bounded time and size; and no address in
+a log, only its host.
 """
 
 from __future__ import annotations
 
 import base64
+import binascii
 import hashlib
 import hmac
+import logging
 import socket
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -30,8 +33,21 @@ INSIDE = [
     ip_network(text)
     for text in ("64:ff9b::/96", "64:ff9b:1::/48", "2002::/16", "2001::/32", "fec0::/10", "192.0.0.0/24")
 ]
+PREFIX = "whsec_"
 Address = IPv4Address | IPv6Address
 Resolve = Callable[[str, int], Sequence[str]]
+
+
+def host_only(record: logging.LogRecord) -> bool:
+    """httpx logs every address whole, and addresses hold keys (robots, hooks): only the host stays, at any level."""
+    if isinstance(record.args, tuple):
+        record.args = tuple(
+            f"{arg.scheme}://{arg.host}/…" if isinstance(arg, httpx.URL) else arg for arg in record.args
+        )
+    return True
+
+
+logging.getLogger("httpx").addFilter(host_only)
 
 
 class Refused(ValueError):
@@ -127,9 +143,25 @@ def _read(response: httpx.Response, limit: float) -> tuple[bytes, bool]:
     return content, False
 
 
-def signed(body: bytes, *, secret: str, message_id: str, now: datetime) -> dict[str, str]:
-    """Headers of the Standard Webhooks specification: id, timestamp, and HMAC-SHA-256 over all three."""
-    stamp = str(int(now.timestamp()))
-    mac = hmac.new(secret.encode(), f"{message_id}.{stamp}.".encode() + body, hashlib.sha256).digest()
-    signature = f"v1,{base64.b64encode(mac).decode()}"
-    return {"webhook-id": message_id, "webhook-timestamp": stamp, "webhook-signature": signature}
+def signed(body: bytes, keys: Sequence[bytes], *, identifier: str, at: datetime) -> dict[str, str]:
+    """Headers of the Standard Webhooks specification; one signature per key, so that a receiver may change its secret
+    in peace. https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md"""
+    stamp = str(int(at.timestamp()))
+    said = f"{identifier}.{stamp}.".encode() + body
+    macs = [base64.b64encode(hmac.new(key, said, hashlib.sha256).digest()).decode() for key in keys]
+    return {
+        "webhook-id": identifier,
+        "webhook-timestamp": stamp,
+        "webhook-signature": " ".join(f"v1,{mac}" for mac in macs),
+    }
+
+
+def key_of(secret: str) -> bytes:
+    """The key of a secret: base64 after "whsec_". Raises ValueError, never with the secret."""
+    try:
+        key = base64.b64decode(secret.removeprefix(PREFIX), validate=True) if secret.startswith(PREFIX) else b""
+    except binascii.Error:
+        key = b""
+    if not key:
+        raise ValueError("not a whsec_ secret")
+    return key

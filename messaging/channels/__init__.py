@@ -27,14 +27,26 @@ class Outcome(StrEnum):
     NOT_BEGUN = "not_begun"
 
 
+class Bounce(StrEnum):
+    """What a permanent refusal says about the address: nothing (this message or our policy was refused), there is no
+    such address, it takes nothing for now (full), or its owner wants no more."""
+
+    NONE = ""
+    HARD = "hard"
+    SOFT = "soft"
+    OPTED_OUT = "opted_out"
+
+
 @dataclass(frozen=True)
 class Answer:
-    """What became of one message. `retry_at` only with transient; `code` is the provider's ("550 5.1.1")."""
+    """What became of one message. `retry_at` only with transient, `bounce` only with permanent; `code` is the
+    provider's ("550 5.1.1")."""
 
     outcome: Outcome
     code: str = ""
     provider_ref: str = ""
     retry_at: datetime | None = None
+    bounce: Bounce = Bounce.NONE
 
 
 @dataclass(frozen=True)

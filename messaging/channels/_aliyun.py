@@ -15,8 +15,8 @@ from functools import partial
 from urllib.parse import quote, urlsplit
 
 from common import http
-from messaging.channels import Outgoing, Sender, _http
-from messaging.channels._robots import base_of, setting
+from messaging.channels import Bounce, Outgoing, Sender, _http
+from messaging.channels._http import base_of, setting
 
 HOST = "https://dysmsapi.aliyuncs.com"
 ALGORITHM = "ACS3-HMAC-SHA256"
@@ -33,6 +33,7 @@ REFUSED = frozenset(
     }
 )  # fmt: skip
 REFUSED_KINDS = ("InvalidAccessKeyId.", "Forbidden.", "NoPermission")
+NO_NUMBER = "isv.MOBILE_NUMBER_ILLEGAL"
 UNSURE = frozenset({"isp.SYSTEM_ERROR", "InternalError", "ServiceUnavailable", "SignatureNonceUsed"})
 
 
@@ -46,7 +47,7 @@ class Aliyun:
 
     def post(self, message: Outgoing) -> _http.Verdict:
         if message.at is None:
-            return _http.throttled("no time to sign with", None)
+            return _http.UNDATED
         if not message.parts.get(CODE, "").strip():
             return _http.permanent("no template code")
         query = canonical_query(self._said(message))
@@ -133,7 +134,9 @@ def judged(answer: http.Answer, *, at: datetime) -> _http.Verdict:
         return _http.throttled(code, asked or at + ACCOUNT_LIMITS.get(code, timedelta(minutes=1)))
     if code in REFUSED or code.startswith(REFUSED_KINDS):
         return _http.refused(code)
-    return _http.unknown(code) if code in UNSURE or answer.status >= 500 else _http.permanent(code)
+    if code in UNSURE or answer.status >= 500:
+        return _http.unknown(code)
+    return _http.permanent(code, Bounce.HARD if code == NO_NUMBER else Bounce.NONE)
 
 
 def _wait(text: str) -> timedelta:

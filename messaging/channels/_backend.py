@@ -9,6 +9,7 @@ from typing import Any
 from django.core.mail import EmailMultiAlternatives, get_connection
 
 from messaging.channels import Answer, ChannelError, Outcome, Outgoing, Sender
+from messaging.channels._smtp import bounce_of
 
 _LATER = frozenset({421, 429, 450, 451, 452, 454, 503})
 
@@ -37,8 +38,7 @@ class BackendConnection:
         try:
             sent = self._backend.send_messages([mail])
         except smtplib.SMTPRecipientsRefused as error:
-            code, _ = next(iter(error.recipients.values()))
-            return Answer(Outcome.PERMANENT if code >= 500 else Outcome.TRANSIENT, str(code))
+            return _recipient(*next(iter(error.recipients.values())))
         except smtplib.SMTPSenderRefused as error:
             return Answer(Outcome.PERMANENT if error.smtp_code >= 500 else Outcome.TRANSIENT, f"MAIL {error.smtp_code}")
         except Exception as error:  # noqa: BLE001 - a backend may raise anything; what it means is judged below
@@ -49,6 +49,14 @@ class BackendConnection:
 
     def close(self) -> None:
         self._backend.close()
+
+
+def _recipient(code: int, text: bytes | str) -> Answer:
+    """The mailbox was refused, as at RCPT."""
+    if code < 500:
+        return Answer(Outcome.TRANSIENT, str(code))
+    said = text if isinstance(text, bytes) else str(text).encode()
+    return Answer(Outcome.PERMANENT, str(code), bounce=bounce_of(code, said))
 
 
 def _mail(message: Outgoing, sender: Sender) -> EmailMultiAlternatives:

@@ -7,14 +7,14 @@ concerns the whole account stops the batch, and the rest has surely not begun.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import Any
 
 from common import http
-from messaging.channels import Answer, ChannelError, Outcome, Outgoing, Sender
+from messaging.channels import Answer, Bounce, ChannelError, Outcome, Outgoing, Sender
 
 LONGEST_WAIT = timedelta(days=1)  # what a provider asks for beyond this is asked again
 NOT_BEGUN = Answer(Outcome.NOT_BEGUN)
@@ -22,11 +22,13 @@ NOT_BEGUN = Answer(Outcome.NOT_BEGUN)
 
 @dataclass(frozen=True)
 class Verdict:
-    """The answer for one message, whether the rest of the batch may go on, and whether the account is refused."""
+    """The answer for one message, whether the rest of the batch may go on, and whether the account is refused.
+    `said` is what the provider said, for a channel that must look again."""
 
     answer: Answer
     stops: bool = False
     refused: bool = False
+    said: Mapping[str, Any] = field(default_factory=dict)
 
 
 def sent(code: str, reference: str = "") -> Verdict:
@@ -37,9 +39,9 @@ def unknown(code: str) -> Verdict:
     return Verdict(Answer(Outcome.UNKNOWN, code))
 
 
-def permanent(code: str) -> Verdict:
-    """This message, for good."""
-    return Verdict(Answer(Outcome.PERMANENT, code))
+def permanent(code: str, bounce: Bounce = Bounce.NONE) -> Verdict:
+    """This message, for good; `bounce` is what that says about its address."""
+    return Verdict(Answer(Outcome.PERMANENT, code, bounce=bounce))
 
 
 def later(code: str, retry_at: datetime | None) -> Verdict:
@@ -58,18 +60,15 @@ def refused(code: str) -> Verdict:
     return Verdict(Answer(Outcome.TRANSIENT, code), stops=True, refused=True)
 
 
-def gone(code: str) -> Verdict:
-    """The receiver wants no more of anything: this message ends, and the account is refused."""
-    return Verdict(Answer(Outcome.PERMANENT, code), stops=True, refused=True)
-
-
+# A signature needs the time of handing over; plug-ins do not read the clock.
+UNDATED = throttled("no time to sign with", None)
 Judge = Callable[[http.Answer], Verdict]
 
 
-def ask(url: str, judge: Judge, *, body: bytes, headers: Mapping[str, str]) -> Verdict:
-    """POST and judge the answer. Never raises for a failed call; a code never holds an address or a key."""
+def ask(url: str, judge: Judge, *, body: bytes, headers: Mapping[str, str], method: str = "POST") -> Verdict:
+    """Call and judge the answer. Never raises for a failed call; a code never holds an address or a key."""
     try:
-        answer = http.call("POST", url, body=body, headers=headers)
+        answer = http.call(method, url, body=body, headers=headers)
     except http.Refused as error:
         return throttled(f"refused: {error}", None)
     except http.Failed as error:
@@ -86,11 +85,12 @@ def parsed(body: bytes) -> dict[str, Any]:
     return said if isinstance(said, dict) else {}
 
 
-def by_status(answer: http.Answer, at: datetime | None) -> Verdict:
-    """What a status means where the body does not say: a redirect or a page is no success."""
+def by_status(answer: http.Answer, at: datetime | None, *, busy: Container[int] = (429,)) -> Verdict:
+    """What a status means where the body does not say: a redirect or a page is no success. `busy` are those by which
+    the provider says that it took nothing."""
     status = answer.status
     code = f"HTTP {status}"
-    if status == 429:
+    if status in busy:
         return throttled(code, retry_at(answer, at))
     if status in (401, 403, 404, 407):
         return refused(code)
@@ -114,6 +114,19 @@ def retry_at(answer: http.Answer, at: datetime | None) -> datetime | None:
     return at + min(wait, LONGEST_WAIT) if wait > timedelta() else None
 
 
+def setting(sender: Sender, name: str) -> str:
+    """A setting that must be there. Raises ChannelError, naming it and never its value."""
+    value = str(sender.settings.get(name) or "")
+    if not value:
+        raise ChannelError(f"the setting '{name}' is empty", permanent=True)
+    return value
+
+
+def base_of(sender: Sender, usual: str) -> str:
+    """Where the provider is: its usual address, or the account's `url` (an own gateway, another region)."""
+    return str(sender.settings.get("url") or usual).rstrip("/")
+
+
 _refused: dict[str, tuple[Sender, str]] = {}
 
 
@@ -125,8 +138,14 @@ def fail_if_refused(sender: Sender) -> None:
         raise ChannelError(f"the provider refuses the account: {known[1]}", permanent=True)
 
 
+def note_refused(sender: Sender, code: str) -> None:
+    """Remember that the provider refused the account, for `fail_if_refused`."""
+    _refused[sender.key] = (sender, code)
+
+
 class Line:
-    """Messages one after another, each by `post`."""
+    """Messages one after another, each by `post`. After an answer that concerns the whole account the rest has not
+    begun."""
 
     def __init__(self, sender: Sender, post: Callable[[Outgoing], Verdict]) -> None:
         self._sender, self._post = sender, post
@@ -140,7 +159,7 @@ class Line:
         verdict = self._post(message)
         self._stopped = verdict.stops
         if verdict.refused:
-            _refused[self._sender.key] = (self._sender, verdict.answer.code)
+            note_refused(self._sender, verdict.answer.code)
         return verdict.answer
 
     def close(self) -> None:

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 
 from common.faults import faultpoint
-from messaging.channels import Answer, ChannelError, Outcome, Outgoing, Sender
+from messaging.channels import Answer, Bounce, ChannelError, Outcome, Outgoing, Sender
 
 IDLE = 15.0  # seconds after which a kept connection is asked whether it still lives
 RENEW = 500  # messages after which it is replaced ("too many messages in this connection")
@@ -113,8 +113,10 @@ class Wire:
             self._broken = True
         else:
             self._reset()
-        outcome = Outcome.PERMANENT if code >= 500 else Outcome.TRANSIENT
-        return Answer(outcome, _code(command, code, text))
+        if code < 500:
+            return Answer(Outcome.TRANSIENT, _code(command, code, text))
+        about = Bounce.NONE if command else bounce_of(code, text)
+        return Answer(Outcome.PERMANENT, _code(command, code, text), bounce=about)
 
     def _data(self, octets: bytes) -> Answer:
         """The body and its answer: from here on silence means we do not know."""
@@ -179,6 +181,17 @@ def _open(sender: Sender) -> smtplib.SMTP:
 def _bare(sender: str) -> str:
     """The address within "Name <address>"."""
     return sender.rsplit("<", 1)[-1].rstrip("> ") if "<" in sender else sender
+
+
+def bounce_of(code: int, text: bytes) -> Bounce:
+    """What a refusal at RCPT says about the mailbox (RFC 3463, RFC 5321): 5.1.x that there is none, 5.2.2 that it is
+    full; 5.7.x is policy and says nothing about it."""
+    enhanced = _ENHANCED.search(text.decode("utf-8", "replace"))
+    if enhanced:
+        if enhanced[1].startswith("5.1."):
+            return Bounce.HARD
+        return Bounce.SOFT if enhanced[1] == "5.2.2" else Bounce.NONE
+    return {550: Bounce.HARD, 551: Bounce.HARD, 553: Bounce.HARD, 552: Bounce.SOFT}.get(code, Bounce.NONE)
 
 
 def _code(command: str, code: int, text: bytes) -> str:

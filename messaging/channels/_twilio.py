@@ -12,8 +12,8 @@ from functools import partial
 from urllib.parse import quote, urlencode
 
 from common import http
-from messaging.channels import ChannelError, Outgoing, Sender, _http, _sms
-from messaging.channels._robots import base_of, setting
+from messaging.channels import Bounce, ChannelError, Outgoing, Sender, _http, _sms
+from messaging.channels._http import base_of, setting
 
 HOST = "https://api.twilio.com"
 # 14107 and 20429 too many requests, 21611 the sender's queue is full, 30001 queue overflow, 63038 the day's limit.
@@ -22,6 +22,12 @@ THROTTLED = frozenset({14107, 20429, 21611, 30001, 63038})
 ACCOUNT = frozenset(
     {20003, 20004, 20005, 20404, 21212, 21603, 21606, 21659, 21660, 21661, 21701, 21702, 21703, 21704, 21705}
 )
+BOUNCES = {
+    21211: Bounce.HARD,
+    21217: Bounce.HARD,
+    21614: Bounce.HARD,
+    21610: Bounce.OPTED_OUT,
+}  # no number; no mobile; STOP
 LOST = frozenset({"failed", "undelivered", "canceled"})  # a status that means it was not taken
 
 
@@ -74,7 +80,7 @@ def judged(answer: http.Answer, *, at: datetime | None) -> _http.Verdict:
         return _http.throttled(code, _http.retry_at(answer, at))
     if number in ACCOUNT or answer.status == 401:
         return _http.refused(code)
-    return _http.permanent(code)
+    return _http.permanent(code, BOUNCES.get(number, Bounce.NONE))
 
 
 def _accepted(sid: object, status: object, error: object) -> _http.Verdict:

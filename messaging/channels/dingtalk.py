@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, ClassVar
 from urllib.parse import urlencode
 
-from messaging.channels import Channel, Connection, Outgoing, Sender, _robots, channels
+from messaging.channels import Channel, Connection, Outgoing, Sender, _http, _robots, channels
 
 HOST = "https://oapi.dingtalk.com"
 LIMITS = {"text": 20_000, "markdown": 20_000}
@@ -23,17 +23,19 @@ SECURITY = 310000  # one number for missing keyword, wrong signature, old time s
 class DingTalkCodes(_robots.Codes):
     """The text decides where the number does not: a missing keyword is this message's fault, a signature is not."""
 
-    def judge(self, said: Mapping[str, Any], number: int) -> _robots.Kind:
+    def judge(self, said: Mapping[str, Any], number: int, at: datetime | None) -> _http.Verdict:
         text = str(said.get(self.text) or "").lower()
         if number and "too fast" in text:
-            return _robots.Kind.THROTTLED
+            return self.later(f"errcode {number}", at)
         if number == SECURITY:
-            return _robots.Kind.REFUSED if "keyword" in text else _robots.Kind.ACCOUNT
-        return super().judge(said, number)
+            return (_http.permanent if "keyword" in text else _http.refused)(f"errcode {number}")
+        return super().judge(said, number, at)
 
 
 CODES = DingTalkCodes(
-    throttled=frozenset({130101, 410100}), account=frozenset({300005, 400013, 400101, 400102, 400105})
+    throttled=frozenset({130101, 410100}),
+    account=frozenset({300005, 400013, 400101, 400102, 400105}),
+    wait=timedelta(minutes=10),
 )
 
 
@@ -56,19 +58,19 @@ class DingTalkChannel(Channel):
 
     @contextmanager
     def connect(self, sender: Sender) -> Iterator[Connection]:
-        token, secret = _robots.setting(sender, "token"), _robots.setting(sender, "secret")
-        _robots.fail_if_refused(sender)
-        base = f"{_robots.base_of(sender, HOST)}/robot/send"
+        token, secret = _http.setting(sender, "token"), _http.setting(sender, "secret")
+        _http.fail_if_refused(sender)
+        base = f"{_http.base_of(sender, HOST)}/robot/send"
 
-        def post(message: Outgoing) -> _robots.Reply:
+        def post(message: Outgoing) -> _http.Verdict:
             if message.at is None:
-                return _robots.UNDATED
+                return _http.UNDATED
             stamp = str(int(message.at.timestamp() * 1000))
             sign = _robots.mac(secret, f"{stamp}\n{secret}")
             query = urlencode({"access_token": token, "timestamp": stamp, "sign": sign})
-            return _robots.ask(f"{base}?{query}", content(message.parts), CODES)
+            return _robots.ask(f"{base}?{query}", content(message.parts), CODES, message.at)
 
-        yield _robots.Line(sender, post, wait=timedelta(minutes=10))
+        yield _http.Line(sender, post)
 
 
 def content(parts: Mapping[str, str]) -> dict[str, Any]:

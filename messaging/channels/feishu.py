@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime
 from typing import Any, ClassVar
 from urllib.parse import quote
 
-from messaging.channels import Channel, Connection, Outgoing, Sender, _robots, channels
+from messaging.channels import Channel, Connection, Outgoing, Sender, _http, _robots, channels
 
 HOST = "https://open.feishu.cn"
 BODY = 20 * 1024  # bytes of the whole request
@@ -22,10 +22,10 @@ BUSY = 9499  # says "too many request", but also "Bad Request" for a body it can
 
 @dataclass(frozen=True)
 class FeishuCodes(_robots.Codes):
-    def judge(self, said: Mapping[str, Any], number: int) -> _robots.Kind:
+    def judge(self, said: Mapping[str, Any], number: int, at: datetime | None) -> _http.Verdict:
         if number == BUSY and "bad request" in str(said.get(self.text) or "").lower():
-            return _robots.Kind.REFUSED
-        return super().judge(said, number)
+            return _http.permanent(f"code {number}")
+        return super().judge(said, number, at)
 
 
 CODES = FeishuCodes(
@@ -56,18 +56,18 @@ class FeishuChannel(Channel):
 
     @contextmanager
     def connect(self, sender: Sender) -> Iterator[Connection]:
-        token, secret = _robots.setting(sender, "token"), _robots.setting(sender, "secret")
-        _robots.fail_if_refused(sender)
-        url = f"{_robots.base_of(sender, HOST)}/open-apis/bot/v2/hook/{quote(token, safe='')}"
+        token, secret = _http.setting(sender, "token"), _http.setting(sender, "secret")
+        _http.fail_if_refused(sender)
+        url = f"{_http.base_of(sender, HOST)}/open-apis/bot/v2/hook/{quote(token, safe='')}"
 
-        def post(message: Outgoing) -> _robots.Reply:
+        def post(message: Outgoing) -> _http.Verdict:
             if message.at is None:
-                return _robots.UNDATED
+                return _http.UNDATED
             stamp = str(int(message.at.timestamp()))
             signed = {"timestamp": stamp, "sign": _robots.mac(f"{stamp}\n{secret}", "")}
-            return _robots.ask(url, {**signed, **content(message.parts)}, CODES)
+            return _robots.ask(url, {**signed, **content(message.parts)}, CODES, message.at)
 
-        yield _robots.Line(sender, post, wait=timedelta(minutes=1))
+        yield _http.Line(sender, post)
 
 
 def content(parts: Mapping[str, str]) -> dict[str, Any]:

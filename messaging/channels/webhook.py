@@ -6,21 +6,16 @@ https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-w
 
 from __future__ import annotations
 
-import base64
-import binascii
-import hashlib
-import hmac
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
 from typing import Any, ClassVar
 
 from common import http
 from messaging.channels import Channel, ChannelError, Connection, Outgoing, Sender, _http, channels
-from messaging.channels._robots import setting
+from messaging.channels._http import setting
 
-PREFIX = "whsec_"
 MOST_BYTES = 256 * 1024
 
 
@@ -48,15 +43,15 @@ class WebhookChannel(Channel):
     @contextmanager
     def connect(self, sender: Sender) -> Iterator[Connection]:
         url = setting(sender, "url")
-        keys = [key_of(secret) for secret in setting(sender, "secret").split()]
+        keys = _keys(setting(sender, "secret"))
         _http.fail_if_refused(sender)
 
         def post(message: Outgoing) -> _http.Verdict:
             at = message.at
             if at is None:
-                return _http.throttled("no time to sign with", None)
+                return _http.UNDATED
             body = message.parts.get("body", "").encode("utf-8", "replace")
-            headers = {"Content-Type": "application/json", **signed(body, keys, identifier=message.ref, at=at)}
+            headers = {"Content-Type": "application/json", **http.signed(body, keys, identifier=message.ref, at=at)}
             return _http.ask(url, lambda answer: judged(answer, at), body=body, headers=headers)
 
         yield _http.Line(sender, post)
@@ -74,33 +69,18 @@ def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return found
 
 
-def key_of(secret: str) -> bytes:
-    """The key of a secret: base64 after "whsec_". Raises ChannelError, never with the secret."""
+def _keys(secrets: str) -> list[bytes]:
     try:
-        key = base64.b64decode(secret.removeprefix(PREFIX), validate=True) if secret.startswith(PREFIX) else b""
-    except binascii.Error:
-        key = b""
-    if not key:
-        raise ChannelError("the setting 'secret' is no whsec_ secret", permanent=True)
-    return key
-
-
-def signed(body: bytes, keys: Sequence[bytes], *, identifier: str, at: datetime) -> dict[str, str]:
-    """The three headers; one signature per key, so that a receiver may change its secret in peace."""
-    stamp = str(int(at.timestamp()))
-    said = f"{identifier}.{stamp}.".encode() + body
-    macs = [base64.b64encode(hmac.new(key, said, hashlib.sha256).digest()).decode() for key in keys]
-    signature = " ".join(f"v1,{mac}" for mac in macs)
-    return {"webhook-id": identifier, "webhook-timestamp": stamp, "webhook-signature": signature}
+        return [http.key_of(secret) for secret in secrets.split()]
+    except ValueError:
+        raise ChannelError("the setting 'secret' is no whsec_ secret", permanent=True) from None
 
 
 def judged(answer: http.Answer, at: datetime) -> _http.Verdict:
-    """2xx is taken; 429 and 503 are not; 410 wants no more; the rest by its status."""
+    """2xx is taken, 429 and 503 are not; 410 refuses the whole account; the rest by its status."""
     code = f"HTTP {answer.status}"
     if 200 <= answer.status < 300:
         return _http.sent(code)
     if answer.status == 410:
-        return _http.gone(code)
-    if answer.status == 503:
-        return _http.throttled(code, _http.retry_at(answer, at))
-    return _http.by_status(answer, at)
+        return _http.refused(code)
+    return _http.by_status(answer, at, busy=(429, 503))

@@ -10,12 +10,11 @@ import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
-from datetime import timedelta
+from dataclasses import dataclass
 from typing import Any, ClassVar
 from urllib.parse import urlencode
 
-from messaging.channels import Channel, ChannelError, Connection, Outgoing, Sender, _robots, channels
+from messaging.channels import Channel, ChannelError, Connection, Outcome, Outgoing, Sender, _http, _robots, channels
 
 HOST = "https://qyapi.weixin.qq.com"
 LIMITS = {"text": 2048, "markdown": 2048}
@@ -52,47 +51,46 @@ class WecomChannel(Channel):
     @contextmanager
     def connect(self, sender: Sender) -> Iterator[Connection]:
         application = Application(sender)
-        _robots.fail_if_refused(sender)
+        _http.fail_if_refused(sender)
         tokens.current(application)
-        yield _robots.Line(sender, application.post, wait=timedelta(minutes=1))
+        yield _http.Line(sender, application.post)
 
 
 class Application:
     """An application of a company, and how a message leaves by it."""
 
     def __init__(self, sender: Sender) -> None:
-        self.corp_id, self.secret = _robots.setting(sender, "corp_id"), _robots.setting(sender, "secret")
-        agent = _robots.setting(sender, "agent_id")
+        self.corp_id, self.secret = _http.setting(sender, "corp_id"), _http.setting(sender, "secret")
+        agent = _http.setting(sender, "agent_id")
         if not agent.isdecimal():
             raise ChannelError("the setting 'agent_id' is no number", permanent=True)
-        self.agent_id, self.base = int(agent), _robots.base_of(sender, HOST)
+        self.agent_id, self.base = int(agent), _http.base_of(sender, HOST)
 
-    def post(self, message: Outgoing) -> _robots.Reply:
+    def post(self, message: Outgoing) -> _http.Verdict:
         """Send it; a token that the provider no longer knows is renewed once."""
         try:
             token = tokens.current(self)
-            reply = self._post(message, token)
-            if reply.said.get("errcode") in STALE:
-                reply = self._post(message, tokens.current(self, stale=token))
+            verdict = self._post(message, token)
+            if verdict.said.get("errcode") in STALE:
+                verdict = self._post(message, tokens.current(self, stale=token))
         except ChannelError as error:
-            kind = _robots.Kind.ACCOUNT if error.permanent else _robots.Kind.UNREACHED
-            return _robots.Reply(kind, str(error))
-        return _for_one(reply, message.to)
+            return _http.refused(str(error)) if error.permanent else _http.throttled(str(error), None)
+        return _for_one(verdict, message.to)
 
-    def _post(self, message: Outgoing, token: str) -> _robots.Reply:
+    def _post(self, message: Outgoing, token: str) -> _http.Verdict:
         kind = "markdown" if message.parts.get("markdown", "").strip() else "text"
         said = {"touser": message.to, "msgtype": kind, "agentid": self.agent_id}
         url = f"{self.base}/cgi-bin/message/send?{urlencode({'access_token': token})}"
-        return _robots.ask(url, {**said, kind: {"content": message.parts[kind]}}, CODES)
+        return _robots.ask(url, {**said, kind: {"content": message.parts[kind]}}, CODES, message.at)
 
 
-def _for_one(reply: _robots.Reply, to: str) -> _robots.Reply:
+def _for_one(verdict: _http.Verdict, to: str) -> _http.Verdict:
     """The provider accepts a call and names those it left out; with one person that is a refusal."""
     for name in ("invaliduser", "unlicenseduser"):
-        left_out = str(reply.said.get(name) or "").lower().split("|")
-        if reply.kind is _robots.Kind.SENT and to in left_out:
-            return replace(reply, kind=_robots.Kind.REFUSED, code=name)
-    return reply
+        left_out = str(verdict.said.get(name) or "").lower().split("|")
+        if verdict.answer.outcome is Outcome.SENT and to in left_out:
+            return _http.permanent(name)
+    return verdict
 
 
 @dataclass(frozen=True)
@@ -122,11 +120,11 @@ class Tokens:
 
 def _fetch(application: Application) -> Token:
     query = urlencode({"corpid": application.corp_id, "corpsecret": application.secret})
-    reply = _robots.ask(f"{application.base}/cgi-bin/gettoken?{query}", None, CODES)
-    value, seconds = reply.said.get("access_token"), reply.said.get("expires_in")
-    if reply.kind is not _robots.Kind.SENT or not isinstance(value, str) or not isinstance(seconds, int):
-        refused = reply.kind in (_robots.Kind.ACCOUNT, _robots.Kind.REFUSED)
-        raise ChannelError(f"gettoken: {reply.code}", permanent=refused)
+    verdict = _robots.ask(f"{application.base}/cgi-bin/gettoken?{query}", None, CODES, None)
+    value, seconds, answer = verdict.said.get("access_token"), verdict.said.get("expires_in"), verdict.answer
+    if answer.outcome is not Outcome.SENT or not isinstance(value, str) or not isinstance(seconds, int):
+        refused = verdict.refused or answer.outcome is Outcome.PERMANENT
+        raise ChannelError(f"gettoken: {answer.code}", permanent=refused)
     return Token(value, time.monotonic() + seconds - EARLY)
 
 

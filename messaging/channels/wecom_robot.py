@@ -7,11 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from datetime import timedelta
 from typing import Any, ClassVar
 from urllib.parse import quote
 
-from messaging.channels import Channel, Connection, Outgoing, Sender, _robots, channels
+from messaging.channels import Channel, Connection, Outgoing, Sender, _http, _robots, channels
 
 HOST = "https://qyapi.weixin.qq.com"
 LIMITS = {"text": 2048, "markdown": 4096}
@@ -36,14 +35,14 @@ class WecomRobotChannel(Channel):
 
     @contextmanager
     def connect(self, sender: Sender) -> Iterator[Connection]:
-        key = _robots.setting(sender, "key")
-        _robots.fail_if_refused(sender)
-        url = f"{_robots.base_of(sender, HOST)}/cgi-bin/webhook/send?key={quote(key, safe='')}"
+        key = _http.setting(sender, "key")
+        _http.fail_if_refused(sender)
+        url = f"{_http.base_of(sender, HOST)}/cgi-bin/webhook/send?key={quote(key, safe='')}"
 
-        def post(message: Outgoing) -> _robots.Reply:
-            return _robots.ask(url, content(message.parts), CODES)
+        def post(message: Outgoing) -> _http.Verdict:
+            return _robots.ask(url, content(message.parts), CODES, message.at)
 
-        yield _robots.Line(sender, post, wait=timedelta(minutes=1))
+        yield _http.Line(sender, post)
 
 
 def content(parts: Mapping[str, str]) -> dict[str, Any]:

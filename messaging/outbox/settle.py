@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -13,11 +12,11 @@ from django.db import transaction
 from django.db.models import Min
 
 from common.faults import faultpoint
-from messaging.channels import Answer, Outcome
+from messaging.channels import Answer, Bounce, Outcome
 from messaging.models import Account, Attempt
 from messaging.outbox import ledger
 from messaging.outbox.ledger import Answered, Change
-from messaging.permission import note_bounce
+from messaging.permission import note_bounce, withdraw
 from messaging.retry import retrying
 from segments.facts import names
 from segments.facts.append import append_engine_facts
@@ -26,7 +25,6 @@ from segments.models import Profile
 TOO_OLD = timedelta(hours=72)  # the budget for trying again is age, not a number of tries
 WAITS = tuple(timedelta(minutes=minutes) for minutes in (1, 5, 15, 30, 60, 120, 240))
 FAILED = frozenset({"rejected", "undeliverable", "render_failed", "poisoned"})
-_REPLY = re.compile(r"(\d{3})(?: (\d\.\d+\.\d+))?")
 
 
 @dataclass
@@ -129,22 +127,16 @@ def tell_failures(changes: Iterable[Change], rows: dict[int, dict[str, Any]], *,
 
 
 def note_bounces(batch: Batch, *, now: datetime) -> None:
-    """Suppress what bounced, before its row is settled and in transactions of its own: the address comes before
-    the delivery in the order of locks, and if we die in between, the address is safe and the row in doubt."""
+    """What a refusal says about the address (suppress, count, withdraw), before its row is settled and in transactions
+    of its own: the address comes before the delivery in the order of locks, and if we die in between, the address is
+    safe and the row in doubt."""
     for pk, given in batch.answers.items():
         row = batch.rows[pk]
-        kind = bounce_kind(given) if row["address_id"] is not None else ""
-        if kind:
-            note_bounce(row["address_id"], kind, now, delivery=str(row["public_id"]))
-
-
-def bounce_kind(given: Answer) -> str:
-    """ "hard", "soft" or "" by the reply at RCPT (RFC 3463, RFC 5321): 5.1.x says there is no such mailbox, 5.2.2
-    that it is full; 5.7.x is policy and says nothing about the address, nor does a refusal elsewhere."""
-    match = _REPLY.fullmatch(given.code)
-    if given.outcome is not Outcome.PERMANENT or match is None:
-        return ""
-    code, enhanced = match.groups()
-    if enhanced:
-        return "hard" if enhanced.startswith("5.1.") else "soft" if enhanced == "5.2.2" else ""
-    return {"550": "hard", "551": "hard", "553": "hard", "552": "soft"}.get(code, "")
+        if given.outcome is not Outcome.PERMANENT or row["address_id"] is None:
+            continue
+        ref = str(row["public_id"])
+        if given.bounce in (Bounce.HARD, Bounce.SOFT):
+            note_bounce(row["address_id"], given.bounce.value, now, delivery=ref)
+        elif given.bounce is Bounce.OPTED_OUT:
+            said = {"account": batch.account.key, "code": given.code}
+            withdraw(row["address_id"], now=now, source="provider", evidence=said, delivery=ref)

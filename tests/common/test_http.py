@@ -5,14 +5,14 @@ from __future__ import annotations
 import gzip
 import threading
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from ipaddress import ip_address
 from typing import Any
 
 import pytest
 
-from common.http import ANSWER_BYTES, Failed, Refused, call, check, is_public, signed
+from common.http import ANSWER_BYTES, Failed, Refused, call, check, is_public, key_of, signed
 
 INSIDE = [
     "127.0.0.1", "10.0.0.1", "172.16.0.1", "192.168.1.1", "169.254.169.254", "100.100.100.200", "0.0.0.0",
@@ -127,12 +127,27 @@ def test_the_proxy_of_the_environment_is_not_used(partner: str, monkeypatch: pyt
     assert call("POST", f"http://{partner}/x", resolve=home).status == 200
 
 
-def test_signatures_are_those_of_standard_webhooks(now: datetime) -> None:
-    headers = signed(b'{"a":1}', secret="secret", message_id="msg_1", now=now)
-    assert headers["webhook-id"] == "msg_1"
-    assert headers["webhook-timestamp"] == str(int(now.timestamp()))
-    again = signed(b'{"a":1}', secret="secret", message_id="msg_1", now=now)
-    other = signed(b'{"a":2}', secret="secret", message_id="msg_1", now=now)
-    assert headers == again
-    assert headers["webhook-signature"] != other["webhook-signature"]
-    assert headers["webhook-signature"].startswith("v1,")
+SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+
+
+def test_the_signature_is_that_of_the_published_example() -> None:
+    at = datetime.fromtimestamp(1614265330, UTC)
+    keys = [key_of(SECRET)]
+    assert signed(b'{"test": 2432232314}', keys, identifier="msg_p5jXN8AQM9LWM0D4loKWxJek", at=at) == {
+        "webhook-id": "msg_p5jXN8AQM9LWM0D4loKWxJek",
+        "webhook-timestamp": "1614265330",
+        "webhook-signature": "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=",
+    }
+
+
+@pytest.mark.parametrize("secret", ["", "plain", "whsec_", "whsec_***"])
+def test_a_secret_that_is_none_is_refused_and_not_told(secret: str) -> None:
+    with pytest.raises(ValueError, match=r"^not a whsec_ secret$"):
+        key_of(secret)
+
+
+def test_only_the_host_of_an_address_is_logged(partner: str, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("DEBUG", logger="httpx")
+    call("POST", f"http://{partner}/hook/k3y?token=t0ken", body=b"x", resolve=home)
+    lines = [record.getMessage() for record in caplog.records if record.name == "httpx"]
+    assert lines == ['HTTP Request: POST http://127.0.0.1/… "HTTP/1.0 200 OK"']

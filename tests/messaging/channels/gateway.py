@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
+from urllib.parse import parse_qsl, urlsplit
 
 
 @dataclass(frozen=True)
@@ -19,6 +20,22 @@ class Asked:
     target: str
     headers: Mapping[str, str]
     body: bytes
+
+    @property
+    def path(self) -> str:
+        return urlsplit(self.target).path
+
+    @property
+    def query(self) -> dict[str, str]:
+        return dict(parse_qsl(urlsplit(self.target).query, strict_parsing=True)) if "?" in self.target else {}
+
+    @property
+    def form(self) -> dict[str, str]:
+        return dict(parse_qsl(self.body.decode(), strict_parsing=True))
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.body)
 
 
 @dataclass(frozen=True)
@@ -31,6 +48,12 @@ class Said:
 DROP = Said(0)  # the request is read, the connection is closed
 HOLD = Said(-1)  # the request is read, and nothing comes
 Play = Callable[[Asked], Said]
+
+
+def script(*answers: Said) -> Play:
+    """Play these, one after another."""
+    left = iter(answers)
+    return lambda asked: next(left)
 
 
 class Gateway(ThreadingHTTPServer):

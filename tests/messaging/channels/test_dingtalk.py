@@ -1,79 +1,55 @@
-"""DingTalk: signed, throttled, refused."""
+"""DingTalk: signed; what its numbers and texts mean."""
 
 from __future__ import annotations
 
 import base64
 import hashlib
 import hmac
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
-from common import http
-from messaging.channels import ChannelError, Outgoing, Sender, channels
-from tests.messaging.channels.conftest import Provider
+from messaging.channels import Answer, Outcome, Sender
+from tests.messaging.channels.gateway import Gateway, Said
+from tests.messaging.channels.sending import AT, send
 
-AT = datetime(2026, 11, 2, 10, tzinfo=UTC)
-
-
-def send(key: str, sender: Sender, count: int = 1, **parts: str) -> list[tuple[Any, ...]]:
-    batch = [Outgoing(str(n), "mei", "", parts or {"text": "Hello"}, at=AT) for n in range(count)]
-    with channels.get(key).connect(sender) as line:
-        return [(one.outcome.value, one.code, one.retry_at) for one in line.send(batch)]
+OK = Said(200, {"errcode": 0, "errmsg": "ok"})
+FOREIGN = Said(200, {"errcode": 310000, "errmsg": "sign not match"})
 
 
-def account(provider: Provider, key: str) -> Sender:
-    return Sender(f"dingtalk-{key}", "http", "", "", {"url": provider.url, "token": "t0ken", "secret": "s3cret"})
+def account(gateway: Gateway, key: str) -> Sender:
+    return Sender(f"dingtalk-{key}", "http", "", "", {"url": gateway.url, "token": "t0ken", "secret": "s3cret"})
 
 
-def test_the_signature_is_the_documented_one(provider: Provider) -> None:
-    provider.answers = [(200, {"errcode": 0, "errmsg": "ok"})]
-    assert send("dingtalk", account(provider, "sign"), title="T", markdown="**x**")[0][0] == "sent"
-    path, query, body = provider.asked[0]
-    digest = hmac.new(b"s3cret", query["timestamp"].encode() + b"\ns3cret", hashlib.sha256).digest()
-    assert (path, query["access_token"], query["timestamp"]) == ("/robot/send", "t0ken", "1793613600000")
-    assert query["sign"] == base64.b64encode(digest).decode()
-    assert body == {"msgtype": "markdown", "markdown": {"title": "T", "text": "**x**"}}
+def test_the_signature_is_the_documented_one(gateway: Gateway) -> None:
+    gateway.play = lambda asked: OK
+    assert send("dingtalk", account(gateway, "sign"), "", title="T", markdown="**x**") == [
+        Answer(Outcome.SENT, "errcode 0")
+    ]
+    asked = gateway.asked[0]
+    digest = hmac.new(b"s3cret", asked.query["timestamp"].encode() + b"\ns3cret", hashlib.sha256).digest()
+    assert asked.path == "/robot/send"
+    assert asked.query == {
+        "access_token": "t0ken",
+        "timestamp": "1793613600000",
+        "sign": base64.b64encode(digest).decode(),
+    }
+    assert asked.json == {"msgtype": "markdown", "markdown": {"title": "T", "text": "**x**"}}
 
 
 @pytest.mark.parametrize(
-    ("status", "said", "expected"),
+    ("said", "expected"),
     [
         (
-            200,
             {"errcode": 130101, "errmsg": "send too fast"},
-            ("transient", "errcode 130101", AT + timedelta(minutes=10)),
+            Answer(Outcome.TRANSIENT, "errcode 130101", retry_at=AT + timedelta(minutes=10)),
         ),
-        (200, {"errcode": 310000, "errmsg": "keywords not in content"}, ("permanent", "errcode 310000", None)),
-        (200, {"errcode": -1, "errmsg": "busy"}, ("unknown", "errcode -1", None)),
-        (302, {}, ("unknown", "HTTP 302", None)),
+        ({"errcode": 310000, "errmsg": "keywords not in content"}, Answer(Outcome.PERMANENT, "errcode 310000")),
+        ({"errcode": 310000, "errmsg": "sign not match"}, Answer(Outcome.TRANSIENT, "errcode 310000")),
+        ({"errcode": -1, "errmsg": "busy"}, Answer(Outcome.UNKNOWN, "errcode -1")),
     ],
 )
-def test_what_it_says_decides(provider: Provider, status: int, said: Any, expected: tuple[Any, ...]) -> None:
-    provider.answers = [(status, said)]
-    assert send("dingtalk", account(provider, str(expected))) == [expected]
-
-
-def test_a_request_read_and_not_answered_is_unknown(provider: Provider, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(http, "TOTAL_SECONDS", 0.3)
-    provider.answers = [(200, None)]
-    assert send("dingtalk", account(provider, "slow")) == [("unknown", "ReadTimeout", None)]
-    assert len(provider.asked) == 1
-
-
-def test_nobody_there_surely_precedes_acceptance(provider: Provider) -> None:
-    provider.url = "http://127.0.0.1:1"
-    answers = send("dingtalk", account(provider, "none"), 2)
-    assert answers == [("transient", "ConnectError", None), ("not_begun", "", None)]
-
-
-def test_a_refused_account_spares_the_rest_and_tells_the_next_connect_once(provider: Provider) -> None:
-    provider.answers = [(200, {"errcode": 310000, "errmsg": "sign not match"}), (200, {"errcode": 0})]
-    sender = account(provider, "refused")
-    assert [one[0] for one in send("dingtalk", sender, 2)] == ["permanent", "not_begun"]
-    with pytest.raises(ChannelError, match="refuses") as raised:
-        send("dingtalk", sender)
-    assert raised.value.permanent
-    assert "s3cret" not in str(raised.value)
-    assert send("dingtalk", sender)[0][0] == "sent"
+def test_what_it_says_decides(gateway: Gateway, said: Any, expected: Answer) -> None:
+    gateway.play = lambda asked: Said(200, said)
+    assert send("dingtalk", account(gateway, "says"), "") == [expected]

@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
-from urllib.parse import parse_qsl
 
 import pytest
 
-from common import http
-from messaging.channels import Answer, ChannelError, Outcome, Outgoing, Sender, channels
+from messaging.channels import Answer, ChannelError, Outcome, Sender
 from messaging.models import Account
 from messaging.outbox.accounts import sender_of
-from tests.messaging.channels.gateway import DROP, HOLD, Asked, Gateway, Said, serving
+from tests.messaging.channels import sending
+from tests.messaging.channels.gateway import DROP, Asked, Gateway, Said
+from tests.messaging.channels.sending import AT
 
-AT = datetime(2026, 11, 2, 10, tzinfo=UTC)
 SID, TOKEN, SHOP = "AC" + "0" * 32, "t0ken-s3cret", "+15005550006"
 GOOD, BAD, STOPPED, LANDLINE, BUSY, GONE = (f"+1500555{n:04}" for n in (100, 1, 10, 9, 29, 99))
 
@@ -42,7 +40,7 @@ def twilio(asked: Asked) -> Said:
         return error(401, 20003)
     if (asked.method, asked.target) != ("POST", f"/2010-04-01/Accounts/{SID}/Messages.json"):
         return error(404, 20404)
-    form = dict(parse_qsl(asked.body.decode(), strict_parsing=True))
+    form = asked.form
     if "From" not in form and "MessagingServiceSid" not in form:
         return error(400, 21603)
     sid = f"SM{form['To'].removeprefix('+')}"
@@ -50,10 +48,9 @@ def twilio(asked: Asked) -> Said:
 
 
 @pytest.fixture
-def provider(settings: Any) -> Iterator[Gateway]:
-    settings.OUTBOUND_HTTP, settings.OUTBOUND_PRIVATE = True, ["127.0.0.0/8"]
-    with serving(twilio) as server:
-        yield server
+def provider(gateway: Gateway) -> Gateway:
+    gateway.play = twilio
+    return gateway
 
 
 def account(provider: Gateway, key: str, *, sender: str = SHOP, **settings: Any) -> Sender:
@@ -62,9 +59,7 @@ def account(provider: Gateway, key: str, *, sender: str = SHOP, **settings: Any)
 
 
 def send(sender: Sender, *to: str, text: str = "Hello 梅 & co") -> list[Answer]:
-    batch = [Outgoing(str(n), one, "", {"text": text}, at=AT) for n, one in enumerate(to)]
-    with channels.get("sms").connect(sender) as line:
-        return list(line.send(batch))
+    return sending.send("sms", sender, *to, text=text)
 
 
 def test_a_message_is_a_form_and_its_sid_the_reference(provider: Gateway) -> None:
@@ -72,23 +67,26 @@ def test_a_message_is_a_form_and_its_sid_the_reference(provider: Gateway) -> Non
     assert send(account(provider, "form", status_callback=callback), GOOD) == [
         Answer(Outcome.SENT, "201", f"SM{GOOD.removeprefix('+')}")
     ]
-    form = dict(parse_qsl(provider.asked[0].body.decode()))
+    form = provider.asked[0].form
     assert form == {"From": SHOP, "StatusCallback": callback, "To": GOOD, "Body": "Hello 梅 & co"}
     assert provider.asked[0].headers["content-type"] == "application/x-www-form-urlencoded"
 
 
 def test_a_messaging_service_goes_before_the_sender(provider: Gateway) -> None:
     assert send(account(provider, "service", messaging_service_sid="MG1"), GOOD)[0].outcome is Outcome.SENT
-    form = dict(parse_qsl(provider.asked[0].body.decode()))
+    form = provider.asked[0].form
     assert (form["MessagingServiceSid"], "From" in form) == ("MG1", False)
 
 
 def test_each_message_has_its_own_answer(provider: Gateway) -> None:
     answers = send(account(provider, "each"), BAD, GOOD, STOPPED, LANDLINE, GOOD)
-    assert [(one.outcome.value, one.code) for one in answers] == [
-        ("permanent", "twilio 21211"), ("sent", "201"), ("permanent", "twilio 21610"), ("permanent", "twilio 21614"),
-        ("sent", "201"),
-    ]  # fmt: skip
+    assert [(one.outcome.value, one.code, one.bounce.value) for one in answers] == [
+        ("permanent", "twilio 21211", "hard"),
+        ("sent", "201", ""),
+        ("permanent", "twilio 21610", "opted_out"),
+        ("permanent", "twilio 21614", "hard"),
+        ("sent", "201", ""),
+    ]
     assert len(provider.asked) == 5
 
 
@@ -119,33 +117,6 @@ def test_only_a_documented_answer_is_an_answer(provider: Gateway, said: Said, ex
     provider.play = lambda asked: said
     assert send(account(provider, "odd"), GOOD) == [expected]
     assert len(provider.asked) == 1
-
-
-def test_a_request_read_and_not_answered_is_unknown(provider: Gateway, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(http, "TOTAL_SECONDS", 0.3)
-    answers = send(account(provider, "dropped"), GONE, GOOD)
-    assert [(one.outcome.value, one.code) for one in answers] == [("unknown", "RemoteProtocolError"), ("sent", "201")]
-    provider.play = lambda asked: HOLD
-    assert send(account(provider, "slow"), GOOD) == [Answer(Outcome.UNKNOWN, "ReadTimeout")]
-    assert len(provider.asked) == 3, "nothing is sent twice"
-
-
-def test_nobody_there_surely_precedes_acceptance(provider: Gateway) -> None:
-    provider.url = "http://127.0.0.1:1"
-    assert send(account(provider, "none"), GOOD, GOOD) == [
-        Answer(Outcome.TRANSIENT, "ConnectError"),
-        Answer(Outcome.NOT_BEGUN),
-    ]
-
-
-def test_a_refused_account_loses_no_message_and_tells_the_next_connect_once(provider: Gateway) -> None:
-    sender = account(provider, "refused", auth_token="wr0ng")
-    assert send(sender, GOOD, GOOD) == [Answer(Outcome.TRANSIENT, "twilio 20003"), Answer(Outcome.NOT_BEGUN)]
-    with pytest.raises(ChannelError, match="refuses the account: twilio 20003") as raised:
-        send(sender, GOOD)
-    assert raised.value.permanent
-    assert len(provider.asked) == 1
-    assert send(sender, GOOD) == [Answer(Outcome.TRANSIENT, "twilio 20003")], "the probe asks again"
 
 
 @pytest.mark.parametrize(
