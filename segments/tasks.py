@@ -61,9 +61,10 @@ def finish_erasures() -> dict[str, int]:
 
 @shared_task(name="segments.tasks.expire_points")
 def expire_points() -> dict[str, int]:
-    """Let points, coupons and levels whose time has come expire."""
+    """Let points that have come count, and points, coupons and levels whose time is over expire."""
     at = now()
     return {
+        "released": ledger.release_due(at),
         "points": ledger.expire_due(at),
         "coupons": coupons.expire_coupons(at),
         "levels": levels.renew_due(at),

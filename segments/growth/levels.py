@@ -60,8 +60,9 @@ def renew_due(now: datetime, *, limit: int = 500) -> int:
 
 
 def _earned(profiles: Iterable[int], *, now: datetime) -> dict[int, int]:
-    """Points earned in the term, less those reversed, by profile id."""
-    rows = PointEntry.objects.filter(wallet_id__in=list(profiles), kind="earn", at__gt=now - TERM)
+    """Points that came in the term, less those reversed, by profile id."""
+    rows = PointEntry.objects.filter(wallet_id__in=list(profiles), kind="earn")
+    rows = rows.filter(available_at__gt=now - TERM, available_at__lte=now)
     return dict(rows.filter(reversals__isnull=True).values_list("wallet_id").annotate(n=Sum("amount")))
 
 

@@ -38,7 +38,7 @@ class Points(MergeHandler):
         for into, these in by_target.items():
             rows = PointEntry.objects.filter(wallet__in=these)
             rows.update(origin=Coalesce(F("origin"), F("wallet_id")), wallet=into)
-        sum_anew({*moving, *moving.values()})
+        sum_anew({*moving, *moving.values()}, now=now)
         return {pk: {"made": into in made} for pk, into in moving.items()}
 
     def undo(self, pairs: Sequence[Pair], *, now: datetime) -> None:
@@ -47,7 +47,7 @@ class Points(MergeHandler):
             if ids:
                 PointEntry.objects.filter(pk__in=ids).update(wallet=pair.gone)
                 PointEntry.objects.filter(pk__in=ids, origin=pair.gone).update(origin=None)
-                sum_anew({pair.gone, pair.into})
+                sum_anew({pair.gone, pair.into}, now=now)
 
     def restore(self, pair: Pair, kept: Any, *, now: datetime) -> None:
         """A wallet that only the merge had opened is closed, unless something has come into it."""
@@ -55,9 +55,9 @@ class Points(MergeHandler):
             Wallet.objects.filter(pk=pair.into, entries__isnull=True).delete()
 
 
-def sum_anew(wallets: set[int]) -> None:
-    """Balances from the rows of the ledger."""
-    rows = PointEntry.objects.filter(wallet=OuterRef("pk")).order_by().values("wallet")
+def sum_anew(wallets: set[int], *, now: datetime) -> None:
+    """Balances from the rows of the ledger that have come."""
+    rows = PointEntry.objects.filter(wallet=OuterRef("pk"), available_at__lte=now).order_by().values("wallet")
     total = Subquery(rows.annotate(n=Sum(F("sign") * F("amount"))).values("n"), output_field=BigIntegerField())
     Wallet.objects.filter(pk__in=wallets).update(balance=Coalesce(total, Value(0)))
 

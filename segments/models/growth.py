@@ -84,6 +84,9 @@ class PointEntry(AppendOnly):
         indexes = [
             models.Index(fields=["wallet", "at"], name="point_entry_person"),
             models.Index(fields=["expires_at"], name="point_entry_expiry", condition=Q(kind="earn")),
+            models.Index(
+                fields=["available_at"], name="point_entry_coming", condition=Q(available_at__gt=models.F("at"))
+            ),
         ]
         constraints = [
             models.CheckConstraint(condition=Q(amount__gt=0), name="point_entry_positive"),
