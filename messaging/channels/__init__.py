@@ -78,7 +78,8 @@ class Outgoing:
 
 
 class Connection(Protocol):
-    """An open way to the provider, kept between batches by the worker."""
+    """An open way to the provider, kept between batches by the worker. One that hands over several messages in one
+    call also has `begun`, the refs of those that a call has taken along."""
 
     def send(self, batch: Sequence[Outgoing]) -> Iterator[Answer]:
         """One Answer per message, in order, each as soon as it is known. Never raises for one message's sake."""

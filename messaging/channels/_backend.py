@@ -1,4 +1,4 @@
-"""Any Django e-mail backend (django-anymail's among them) as the way out, one message a call."""
+"""Any Django e-mail backend as the way out, one message a call. Providers of django-anymail have a way of their own."""
 
 from __future__ import annotations
 
@@ -9,16 +9,19 @@ from typing import Any
 from django.core.mail import EmailMultiAlternatives, get_connection
 
 from messaging.channels import Answer, ChannelError, Outcome, Outgoing, Sender
+from messaging.channels._http import NOT_BEGUN, note_refused
 from messaging.channels._smtp import bounce_of
 
 _LATER = frozenset({421, 429, 450, 451, 452, 454, 503})
+# Who may not send at all: 530 to 538 are SMTP's words for a missing or wrong log-in (RFC 4954).
+REFUSED = frozenset({f"HTTP {status}" for status in (401, 403, 407, 530, 534, 535, 538)})
 
 
 class BackendConnection:
     """A connection over `settings`: {"backend": "dotted.path", "options": {…}}."""
 
     def __init__(self, sender: Sender) -> None:
-        self._sender = sender
+        self._sender, self._refused = sender, False
         try:
             self._backend = get_connection(
                 str(sender.settings.get("backend", "")) or None, **dict(sender.settings.get("options", {}))
@@ -31,7 +34,14 @@ class BackendConnection:
 
     def send(self, batch: Sequence[Outgoing]) -> Iterator[Answer]:
         for message in batch:
-            yield self._send_one(message)
+            if self._refused:
+                yield NOT_BEGUN
+                continue
+            answer = self._send_one(message)
+            self._refused = answer.code in REFUSED
+            if self._refused:
+                note_refused(self._sender, answer.code)
+            yield answer
 
     def _send_one(self, message: Outgoing) -> Answer:
         mail = _mail(message, self._sender)
@@ -81,7 +91,7 @@ def _judge(error: Exception) -> Answer:
     if status is None:
         refused = "RecipientsRefused" in name
         return Answer(Outcome.PERMANENT if refused else Outcome.UNKNOWN, name)
-    if status in _LATER:
+    if status in _LATER or f"HTTP {status}" in REFUSED:
         return Answer(Outcome.TRANSIENT, f"HTTP {status}")
     if 400 <= status < 600 and status not in (408, 500, 502, 504):
         return Answer(Outcome.PERMANENT, f"HTTP {status}")

@@ -17,9 +17,11 @@ from contextlib import suppress
 
 from common.faults import faultpoint
 from messaging.channels import Answer, Bounce, ChannelError, Outcome, Outgoing, Sender
+from messaging.channels._http import note_refused
 
 IDLE = 15.0  # seconds after which a kept connection is asked whether it still lives
 RENEW = 500  # messages after which it is replaced ("too many messages in this connection")
+LOGIN = frozenset({530, 534, 535, 538})  # a log-in is missing or wrong (RFC 4954): the account's fault, no message's
 Build = Callable[[Outgoing, bool], bytes]  # message, whether 8bit is understood → octets ready for DATA
 _ENHANCED = re.compile(r"\b([245]\.\d{1,3}\.\d{1,3})\b")
 _LOST = (smtplib.SMTPServerDisconnected, OSError)
@@ -113,7 +115,10 @@ class Wire:
             self._broken = True
         else:
             self._reset()
-        if code < 500:
+        if code in LOGIN:
+            self._broken = True
+            note_refused(self.sender, _code(command, code, text))
+        if code < 500 or code in LOGIN:
             return Answer(Outcome.TRANSIENT, _code(command, code, text))
         about = Bounce.NONE if command else bounce_of(code, text)
         return Answer(Outcome.PERMANENT, _code(command, code, text), bounce=about)

@@ -1,14 +1,14 @@
-"""E-mail: SMTP on kept connections, or any Django e-mail backend."""
+"""E-mail: SMTP on kept connections, a provider of django-anymail, or any Django e-mail backend."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from functools import lru_cache
 from typing import Any, ClassVar
 
 from common.text import one_line
-from messaging.channels import Channel, ChannelError, Connection, Outgoing, Sender, _mime, _smtp, channels
+from messaging.channels import Channel, ChannelError, Connection, Outgoing, Sender, _http, _mime, _smtp, channels
 from messaging.channels._backend import BackendConnection
 
 
@@ -22,7 +22,7 @@ class EmailChannel(Channel):
     reads: ClassVar[tuple[str, ...]] = ("email",)
     medium: ClassVar[str] = "email"
     tracks_opens: ClassVar[bool] = True
-    transports: ClassVar[tuple[str, ...]] = ("smtp", "backend")
+    transports: ClassVar[tuple[str, ...]] = ("smtp", "anymail", "backend")
 
     def address_of(self, traits: Mapping[str, Any]) -> str:
         """The e-mail address in lower case with its domain in ASCII; "" for what is no mailbox."""
@@ -48,16 +48,23 @@ class EmailChannel(Channel):
 
     @contextmanager
     def connect(self, sender: Sender) -> Iterator[Connection]:
+        _http.fail_if_refused(sender)
         if sender.transport == "smtp":
             yield _smtp.kept(sender, Composer(sender))
-        elif sender.transport == "backend":
-            connection = BackendConnection(sender)
-            try:
-                yield connection
-            finally:
-                connection.close()
-        else:
-            raise ChannelError(f"e-mail has no transport '{sender.transport}'", permanent=True)
+            return
+        with closing(_opened(sender)) as connection:
+            yield connection
+
+
+def _opened(sender: Sender) -> Connection:
+    """A connection for one batch. anymail is loaded at first need."""
+    if sender.transport == "backend":
+        return BackendConnection(sender)
+    if sender.transport == "anymail":
+        from messaging.channels._anymail import AnymailConnection
+
+        return AnymailConnection(sender)
+    raise ChannelError(f"e-mail has no transport '{sender.transport}'", permanent=True)
 
 
 class Composer:

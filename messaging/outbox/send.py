@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Container, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -216,14 +216,16 @@ def hand_over(
     batch: Batch, outgoing: dict[int, Outgoing | None], connection: Connection, *, committed: float, now: datetime
 ) -> None:
     """Give a marked group to the channel and keep each answer. What cannot begin while the marker is fresh, or
-    after the breaker's number of errors in a row, has surely not begun."""
+    after the breaker's number of errors in a row, has surely not begun, unless the call of another took it along."""
     began = time.monotonic()
     ids = [pk for pk in outgoing if pk in batch.numbers]
-    answers = iter(connection.send([_dated(outgoing[pk], now) for pk in ids]))
+    messages = {pk: _dated(outgoing[pk], now) for pk in ids}
+    answers = iter(connection.send(list(messages.values())))
+    taken: Container[str] = getattr(connection, "begun", ())
     errors = batch.account.errors
     for pk in ids:
         tripped = errors >= accounts.THRESHOLD and pk != ids[0]
-        stale = time.monotonic() - committed > FRESH or tripped
+        stale = (time.monotonic() - committed > FRESH or tripped) and messages[pk].ref not in taken
         given = Answer(Outcome.NOT_BEGUN) if stale else _next(answers)
         batch.answers[pk] = given
         if given.outcome is not Outcome.NOT_BEGUN:
