@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import imaplib
+import logging
 import os
 import socket
 
@@ -10,9 +12,12 @@ from celery import shared_task
 from common.clock import now as clock_now
 from messaging.answers import settle_clicks
 from messaging.consents import read_consents
+from messaging.mailbox import fetch_mail, mailboxes
 from messaging.outbox.send import send_due
 from messaging.outbox.sweep import sweep as sweep_ledger
 from messaging.words import match_receipts
+
+log = logging.getLogger(__name__)
 
 
 @shared_task(name="messaging.tasks.send")
@@ -34,3 +39,13 @@ def listen() -> None:
     now = clock_now()
     settle_clicks(now)
     match_receipts(now)
+
+
+@shared_task(name="messaging.tasks.fetch")
+def fetch() -> None:
+    """Look into the mailboxes to which returned mail goes; one that cannot be reached does not stop the others."""
+    for account in mailboxes():
+        try:
+            fetch_mail(account, now=clock_now())
+        except (OSError, imaplib.IMAP4.error) as error:
+            log.warning("mailbox of account %s: %s", account.key, type(error).__name__)

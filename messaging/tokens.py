@@ -32,6 +32,7 @@ class Purpose(StrEnum):
     PREFERENCES = "preferences"
     VIEW = "view"
     INBOX = "inbox"
+    RETURN = "return"
 
 
 class BadToken(Exception):
@@ -84,6 +85,35 @@ def read_inbox_token(token: str, *, now: datetime) -> int:
     if not 0 <= now.timestamp() - issued <= INBOX_LIFE.total_seconds():
         raise BadToken
     return profile
+
+
+def return_token(delivery: int) -> str:
+    """What stands in the envelope's sender, so that a returned mail names its message and nobody can invent one: in
+    lower case and short, since it is part of an address (RFC 5321 §4.5.3.1.1: 64 octets)."""
+    return f"{delivery:x}-{_return_mac(f'{delivery:x}', settings.SECRET_KEY)}"
+
+
+def read_return_token(token: str) -> int:
+    """The delivery's id. Raises BadToken."""
+    body, _, given = token.strip().lower().partition("-")
+    if not body.isascii() or not given.isascii() or len(body) > 16:
+        raise BadToken
+    good = False
+    for secret in (settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS):
+        good |= hmac.compare_digest(_return_mac(body, secret), given)
+    try:
+        delivery = int(body, 16)
+    except ValueError:
+        raise BadToken from None
+    if not good:
+        raise BadToken
+    return delivery
+
+
+def _return_mac(body: str, secret: str | bytes) -> str:
+    mac = _keyed(Purpose.RETURN.value, secret).copy()
+    mac.update(body.encode())
+    return str(mac.hexdigest()[:20])
 
 
 def _salt(purpose: Purpose) -> str:

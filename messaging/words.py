@@ -84,7 +84,7 @@ def apply_receipt(pk: int, *, now: datetime) -> bool:
     def work() -> bool:
         with transaction.atomic():
             receipt = Receipt.objects.select_for_update().filter(pk=pk, matched_at__isnull=True).first()
-            row = _delivery(str(receipt.raw.get("ref", ""))) if receipt is not None else None
+            row = delivery_of(str(receipt.raw.get("ref", ""))) if receipt is not None else None
             if receipt is None or row is None or row.state in ("planned", "held", "claimed", "attempting"):
                 return False
             _apply(receipt, row, now)
@@ -94,7 +94,7 @@ def apply_receipt(pk: int, *, now: datetime) -> bool:
     return retrying(work)
 
 
-def _delivery(ref: str) -> Delivery | None:
+def delivery_of(ref: str) -> Delivery | None:
     """The message of a reference that holds its public id, as our Message-ID does."""
     found = _UUID.search(ref)
     rows = Delivery.objects.filter(ghost=False).defer("context", "utm")

@@ -50,6 +50,7 @@ TITLES: Mapping[str, Any] = {
     names.MESSAGE_FAILED: gettext_lazy("A message failed"),
     names.MESSAGE_OPENED: gettext_lazy("Opened %(template)s"),
     names.MESSAGE_CLICKED: gettext_lazy("Clicked in %(template)s"),
+    names.MESSAGE_REPLIED: gettext_lazy("Wrote back to us"),
     names.IDENTIFY: gettext_lazy("Told us about themselves"),
     names.PAGE: gettext_lazy("Viewed a page"),
     names.SCREEN: gettext_lazy("Viewed a screen"),

@@ -78,6 +78,7 @@ class Receipt(models.Model):
         OPENED = "opened", _("opened")
         CLICKED = "clicked", _("clicked")
         REJECTED = "rejected", _("rejected")
+        HEARD = "heard", _("written back")
         OTHER = "other", _("other")
 
     delivery = models.ForeignKey(Delivery, models.CASCADE, null=True, related_name="receipts")

@@ -29,6 +29,7 @@ BOUNCED = "@bounced"  # channel, kind, delivery
 MESSAGE_FAILED = "@message_failed"  # reason, delivery
 MESSAGE_OPENED = "@message_opened"  # delivery, template, campaign, journey, node
 MESSAGE_CLICKED = "@message_clicked"  # the same, link, url
+MESSAGE_REPLIED = "@message_replied"  # channel, delivery ("" when not known which), template, campaign, journey, node
 
 IDENTIFY = "identify"
 PAGE = "page"

@@ -14,7 +14,7 @@ from django.test import Client
 
 from messaging.models import Address, Consent, Delivery, Receipt, Suppression
 from messaging.permission import give_consent, is_suppressed
-from messaging.receipts import Receiver, receivers
+from messaging.receipts import Call, Receiver, receivers
 from messaging.receipts._signature import sign
 from messaging.words import match_receipts
 from segments.facts import names
@@ -108,7 +108,7 @@ def forged(body: bytes) -> dict[str, dict[str, str]]:
 
 @pytest.mark.parametrize("case", list(forged(b"x")))
 def test_what_is_not_signed_is_not_read(case: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    def never(self: Receiver, body: bytes, now: datetime) -> Any:
+    def never(self: Receiver, call: Call, now: datetime) -> Any:
         raise AssertionError("read before it was verified")
 
     monkeypatch.setattr(type(receivers.get("standard")), "read", never)
@@ -174,8 +174,8 @@ def test_every_receiver_refuses_what_is_not_signed(key: str) -> None:
     receiver = receivers.get(key)
     assert receiver.key == key
     for given in ({}, {"webhook-id": "a", "webhook-timestamp": "1", "webhook-signature": "v1,x"}):
-        assert not receiver.verify(b"{}", given, ["s"], NOW)
-        assert not receiver.verify(b"{}", given, [], NOW)
+        assert not receiver.verify(Call(b"{}", given, "https://shop.example/receipts/mail"), ["c2VjcmV0"], NOW)
+        assert not receiver.verify(Call(b"{}", given, "https://shop.example/receipts/mail"), [], NOW)
 
 
 # what they do
