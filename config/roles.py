@@ -46,6 +46,8 @@ DRAFTS = [
     "segments.benefit",
     "segments.couponpool",
     "messaging.template",
+    "messaging.block",
+    "messaging.bannedword",
     "messaging.topic",
     "campaigns.campaign",
     "campaigns.journey",

@@ -131,6 +131,7 @@ ATTRIBUTION_PATH = text("ATTRIBUTION_PATH", "all")
 BRAND_NAME = text("BRAND_NAME", "Perennial")
 BRAND_URL = text("BRAND_URL", PUBLIC_URL).rstrip("/")
 BRAND_ADDRESS = text("BRAND_ADDRESS")
+MESSAGE_LOCALES = words("MESSAGE_LOCALES", ["en", "zh-Hans"])
 UTM_HOSTS = words("UTM_HOSTS", [])
 UTM_POLICY = text("UTM_POLICY", "keep")
 

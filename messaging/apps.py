@@ -17,9 +17,10 @@ class MessagingConfig(AppConfig):
         from messaging import operators
         from messaging.channels import channels
         from messaging.gates import gates
+        from messaging.lints import lints
         from messaging.receipts import receivers
 
-        for registry in (channels, gates, receivers):
+        for registry in (channels, gates, receivers, lints):
             registry.load()
         for module in iter_modules(operators.__path__):
             import_module(f"messaging.operators.{module.name}")

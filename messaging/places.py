@@ -21,6 +21,33 @@ class Place:
     personal: bool = False
 
 
+@dataclass(frozen=True)
+class Link:
+    """A link as it stands in a source, with its line, and what is wrong with it ("" for nothing)."""
+
+    line: int
+    url: str
+    fault: str = ""
+
+
+@dataclass(frozen=True)
+class Image:
+    """An image as it stands in a source; `alt` None when it says nothing to who cannot see it."""
+
+    line: int
+    src: str
+    alt: str | None
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What a reader of one source finds: links, images, and its words by line (Jinja tags and markup left out)."""
+
+    links: tuple[Link, ...] = ()
+    images: tuple[Image, ...] = ()
+    words: tuple[tuple[int, str], ...] = ()
+
+
 def is_web(url: str) -> bool:
     """Whether an address is http or https."""
     return url[:7].lower() == "http://" or url[:8].lower() == "https://"

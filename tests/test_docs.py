@@ -19,6 +19,7 @@ FAMILIES = {  # page: module and name of the registry
     "channels": "messaging.channels:channels",
     "gates": "messaging.gates:gates",
     "receipts": "messaging.receipts:receivers",
+    "lints": "messaging.lints:lints",
     "steps": "campaigns.steps:steps",
     "triggers": "campaigns.triggers:triggers",
     "attribution": "campaigns.attribution:models",

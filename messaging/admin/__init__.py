@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from messaging import timeline
-from messaging.admin import accounts, permission
+from messaging.admin import accounts, permission, words
 from messaging.admin.deliveries import DeliveryAdmin
 from messaging.admin.templates import TemplateAdmin
 
-__all__ = ["DeliveryAdmin", "TemplateAdmin", "accounts", "permission", "timeline"]
+__all__ = ["DeliveryAdmin", "TemplateAdmin", "accounts", "permission", "timeline", "words"]

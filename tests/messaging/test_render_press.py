@@ -12,11 +12,11 @@ import pytest
 
 from common.params import Invalid
 from messaging.models import Template
-from messaging.places import Place, fault_of
+from messaging.places import Image, Link, Place, fault_of
 from messaging.publish import compile_template, preview_template
 from messaging.render import pressed
 from messaging.render.cell.limits import PRESS_SECONDS, SOURCE
-from messaging.render.press.contract import Image, Kind, Link
+from messaging.render.press.contract import Kind
 from messaging.render.press.scan import scan
 from tests.messages import make_topic
 

@@ -35,11 +35,24 @@ MARKED = re.compile(r"[\x00\x01\x04-\x08\x0b\x0c\x0e-\x1f\x7f]")
 
 
 @dataclass(frozen=True)
+class Use:
+    """One place that takes a variable from outside: its root, its second step or "", and the line. `sure`: nothing
+    fails when it is missing, since it has a default or stands where it was asked for (is defined)."""
+
+    root: str
+    step: str
+    line: int
+    sure: bool
+
+
+@dataclass(frozen=True)
 class Reading:
-    """A template that was read: its top-level variables, and the second step of each (profile.first_name)."""
+    """A template that was read: its top-level variables, the second step of each (profile.first_name), and each use
+    of both in order."""
 
     variables: frozenset[str]
     paths: frozenset[tuple[str, str]]
+    uses: tuple[Use, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -90,13 +103,52 @@ def read(source: str, *, html: bool) -> Reading:
     """The variables that a checked template takes from outside. Raises as `parse` does."""
     tree = parse(source, html=html)
     own = {name.name for name in tree.find_all(nodes.Name) if name.ctx in ("store", "param")} | {"loop"}
-    outside = {name.name for name in tree.find_all(nodes.Name) if name.ctx == "load"} - own
-    paths = {
-        (step.node.name, step.attr)
-        for step in tree.find_all(nodes.Getattr)
-        if isinstance(step.node, nodes.Name) and step.node.name in outside
-    }
-    return Reading(frozenset(outside), frozenset(paths))
+    uses = tuple(use for use in _uses(tree) if use.root not in own)
+    paths = frozenset((use.root, use.step) for use in uses if use.step)
+    return Reading(frozenset(use.root for use in uses), paths, uses)
+
+
+def _uses(tree: nodes.Template) -> Iterator[Use]:
+    """Every variable that is read, in the order of the source. Walks without recursion, as `_faults` does."""
+    stack: list[tuple[nodes.Node, frozenset[tuple[str, str]], bool]] = [(tree, frozenset(), False)]
+    while stack:
+        node, asked, given = stack.pop()
+        path = _path(node)
+        if path is not None:
+            yield Use(*path, node.lineno or 1, given or path in asked or (path[0], "") in asked)
+            continue
+        if isinstance(node, nodes.If | nodes.CondExpr | nodes.And):
+            asked |= frozenset(_asked(node))
+        given = _gives(node) or (given and isinstance(node, nodes.Getattr | nodes.Getitem | nodes.Filter))
+        stack.extend((child, asked, given) for child in reversed(list(node.iter_child_nodes())))
+
+
+def _path(node: nodes.Node) -> tuple[str, str] | None:
+    """The root and second step of a variable: x, x.y or x["y"]."""
+    if isinstance(node, nodes.Name):
+        return (node.name, "") if node.ctx == "load" else None
+    if isinstance(node, nodes.Getattr | nodes.Getitem) and isinstance(node.node, nodes.Name):
+        if isinstance(node, nodes.Getattr):
+            return node.node.name, node.attr
+        if isinstance(node.arg, nodes.Const) and isinstance(node.arg.value, str):
+            return node.node.name, node.arg.value
+    return None
+
+
+def _gives(node: nodes.Node) -> bool:
+    """Whether what stands in this expression may be missing: it has a default, or is only asked whether it is there."""
+    if isinstance(node, nodes.Filter):
+        return node.name in ("default", "d")
+    return isinstance(node, nodes.Test) and node.name in ("defined", "undefined")
+
+
+def _asked(node: nodes.Node) -> Iterator[tuple[str, str]]:
+    """The variables that a condition asks for by `is defined`."""
+    test = node.left if isinstance(node, nodes.And) else node.test  # type: ignore[attr-defined]
+    for one in [test, *test.find_all(nodes.Test)]:
+        path = _path(one.node) if isinstance(one, nodes.Test) and one.name == "defined" else None
+        if path is not None:
+            yield path
 
 
 def _faults(tree: nodes.Template) -> Iterator[Fault]:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from messaging.places import Place
+from messaging.places import Image, Link, Place, Seen
 
 
 @dataclass(frozen=True)
@@ -17,33 +17,6 @@ class Kind:
     opens: bool
     brand_url: str
     locale: str
-
-
-@dataclass(frozen=True)
-class Link:
-    """A link as it stands in a source, with its line, and what is wrong with it ("" for nothing)."""
-
-    line: int
-    url: str
-    fault: str = ""
-
-
-@dataclass(frozen=True)
-class Image:
-    """An image as it stands in a source; `alt` None when it says nothing to who cannot see it."""
-
-    line: int
-    src: str
-    alt: str | None
-
-
-@dataclass(frozen=True)
-class Seen:
-    """What a reader of one source finds: links, images, and its words by line (Jinja tags and markup left out)."""
-
-    links: tuple[Link, ...] = ()
-    images: tuple[Image, ...] = ()
-    words: tuple[tuple[int, str], ...] = ()
 
 
 @dataclass

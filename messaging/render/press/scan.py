@@ -10,8 +10,7 @@ import re
 from collections.abc import Sequence
 from html.parser import HTMLParser
 
-from messaging.places import fault_of
-from messaging.render.press.contract import Image, Link, Seen
+from messaging.places import Image, Link, Seen, fault_of
 
 MOST = 2000  # links, images or lines of words that are told of one source
 _TAG = re.compile(r"\{\{.*?\}\}|\{%.*?%\}|\{#.*?#\}", re.DOTALL)
