@@ -59,7 +59,12 @@ EXTRA: Mapping[str, frozenset[str]] = {
     "author": frozenset(
         f"{app}.{verb}_{model}" for app, model in (one.split(".") for one in DRAFTS) for verb in ("add", "change")
     )
-    | {"campaigns.install_recipe", "segments.rebuild_segment"},
+    | {
+        "campaigns.install_recipe",
+        "segments.rebuild_segment",
+        "segments.change_rfmedges",
+        "segments.change_healthrules",
+    },
     "approver": frozenset(
         [
             "campaigns.publish_journey",

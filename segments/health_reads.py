@@ -5,13 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from django.db.models import Avg, Count
+from django.db.models import Avg, Count, Q
 from django.utils.translation import override
 
 from segments.health import in_order
 from segments.health_bands import part
 from segments.health_rules import read_rules
-from segments.models import Health, HealthChange
+from segments.health_values import Rules
+from segments.models import Health, HealthChange, HealthRules
 from segments.models.known import Band
 
 
@@ -57,13 +58,39 @@ class BandCount:
     trend: float | None
 
 
+@dataclass(frozen=True)
+class Listed:
+    """One person of a list of health, with the account of it."""
+
+    row: Health
+    explained: Explained
+
+
 def explain_health(profile: int, language: str) -> Explained | None:
     """The parts of a person's health by the rules it was judged by; None for who was never judged."""
     row = Health.objects.select_related("rules").filter(profile=profile).first()
-    if row is None or row.rules is None:
-        return None
-    rules, parts = read_rules(row.rules), []
+    return None if row is None or row.rules is None else _explained(row, read_rules(row.rules), language)
+
+
+def people_of_band(
+    band: str, language: str, *, after: tuple[float, int] | None = None, limit: int = 40
+) -> list[Listed]:
+    """People of one band, the worst first, explained; `after` is (score, profile) of the last one seen. Two statements
+    whatever the limit. Those of whom too little is known ("") have no score and come by their id."""
+    rows = Health.objects.filter(band=band, rules__isnull=False).select_related("profile").order_by("score", "pk")
+    if band and after is not None:
+        rows = rows.filter(Q(score__gt=after[0]) | Q(score=after[0], pk__gt=after[1]))
+    elif after is not None:
+        rows = rows.filter(pk__gt=after[1])
+    found = list(rows[:limit] if band else rows.order_by("pk")[:limit])
+    kept = HealthRules.objects.in_bulk({row.rules_id for row in found if row.rules_id is not None})
+    rules = {pk: read_rules(row) for pk, row in kept.items()}
+    return [Listed(row, _explained(row, rules[row.rules_id], language)) for row in found if row.rules_id in rules]
+
+
+def _explained(row: Health, rules: Rules, language: str) -> Explained:
     known = sum(rules.weights[key] for key in row.parts if rules.weights.get(key, 0) > 0) or 1.0
+    parts = []
     for metric in in_order():
         weight, (low, high) = rules.weights[metric.key], rules.bounds[metric.key]
         if weight <= 0:

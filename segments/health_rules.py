@@ -30,13 +30,14 @@ FEW = 100  # people with a value, from which on percentiles are taken
 SMALL = 1000
 SAMPLE = 20_000
 PAGE = 1000
+Finite = Annotated[float, Field(ge=-1e15, le=1e15)]
 
 
 class HealthSettings(Params):
     """What an operator may set; what is left out keeps its default. `bounds` set here are not renewed."""
 
     weights: dict[str, Annotated[float, Field(ge=0, le=1000)]] = Field(default_factory=dict)
-    bounds: dict[str, Bounds] = Field(default_factory=dict)
+    bounds: dict[str, tuple[Finite, Finite]] = Field(default_factory=dict)
     params: dict[str, dict[str, Any]] = Field(default_factory=dict)
     trend_weeks: Annotated[int, Field(ge=1, le=12)] = 2
 

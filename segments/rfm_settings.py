@@ -8,6 +8,7 @@ from itertools import pairwise
 from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo
 
+from django.utils.translation import gettext as _
 from pydantic import Field, field_validator, model_validator
 
 from common.audit import record
@@ -15,7 +16,7 @@ from common.params import Params, read_params
 from segments.models import RfmEdges
 from segments.rfm import WINDOW_DAYS, Choices, Edges, compute_edges
 
-Four = Annotated[list[Annotated[float, Field(ge=0)]], Field(max_length=4)]
+Four = Annotated[list[Annotated[float, Field(ge=0, le=1e15)]], Field(max_length=4)]
 
 
 class RfmSettings(Params):
@@ -36,16 +37,16 @@ class RfmSettings(Params):
     @classmethod
     def _ascend(cls, given: list[float]) -> list[float]:
         if given and (len(given) != 4 or any(low >= high for low, high in pairwise(given))):
-            raise ValueError("give four ascending thresholds")
+            raise ValueError(_("give four ascending thresholds"))
         return given
 
     @model_validator(mode="after")
     def _fit(self) -> RfmSettings:
         given = [bool(axis) for axis in (self.recency, self.frequency, self.monetary)]
         if self.mode == "fixed" and not all(given):
-            raise ValueError("mode fixed needs thresholds for recency, frequency and monetary")
+            raise ValueError(_("mode fixed needs thresholds for recency, frequency and monetary"))
         if self.mode == "quantile" and any(given):
-            raise ValueError("thresholds are used in mode fixed only")
+            raise ValueError(_("thresholds are used in mode fixed only"))
         return self
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import urlencode
 
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
-from django.utils.translation import gettext
+from django.utils.translation import get_language, gettext
 
 from common import clock
 from common.admin import route, show
@@ -19,6 +20,7 @@ from segments.models.known import STAGES, Band, Stage
 from segments.patience import LONG, TooSlow, patient
 from segments.rfm import CELL_OF
 from segments.rfm_reads import CellValue, Movement, movement, value_at_risk
+from segments.rfm_settings import edges_settings
 from segments.rfm_words import cell_name
 from segments.stage_reads import stage_flow
 
@@ -49,6 +51,7 @@ class ScoreRoutes:
             cells=[_cell(one, everybody, spent, moved) for one in cells],
             octants=[_octant(key, one, in_octants) for key, one in octants.items()],
             slow=moved is None,
+            basis=_basis(),
             moves=_largest(moved),
             scored=sum(tally.people for tally in grid.values()),
             slipping=sum(one.people_at_risk for one in cells),
@@ -93,7 +96,7 @@ class ScoreRoutes:
                     "one": one,
                     "label": labels[one.band],
                     "make": _make_band(one.band),
-                    "url": _people(band=one.band) if one.band else "",
+                    "url": f"{reverse('admin:segments_segment_health_people')}?{urlencode({'band': one.band})}",
                 }
                 for one in bands
             ],
@@ -102,6 +105,26 @@ class ScoreRoutes:
             heads=[str(label) for label in labels.values()],
             moved=sum(moved.values()),
             **_period(days),
+        )
+        return answer
+
+    @route("scores/health/people/", "segments.view_profile", methods=("GET",))
+    def health_people(self, request: HttpRequest) -> HttpResponse:
+        """The people of one band, the worst first, each with the account of the score."""
+        band = request.GET.get("band", "")
+        band = band if band in Band.values else ""
+        found = health_reads.people_of_band(
+            band, get_language() or "en", after=_last_seen(request.GET.get("after", "")), limit=PAGE + 1
+        )
+        shown, last = found[:PAGE], found[PAGE - 1].row if len(found) > PAGE else None
+        after = f"{last.score if band else 0}:{last.pk}" if last else ""
+        answer: HttpResponse = self.page(
+            request,
+            "admin/segments/scores/health_people.html",
+            f"{gettext('Health')}: {Band(band).label if band else gettext('too little known')}",
+            people=shown,
+            next=f"?{urlencode({'band': band, 'after': after})}" if last else "",
+            make=_make_band(band),
         )
         return answer
 
@@ -130,6 +153,21 @@ class ScoreRoutes:
             make=_make(**where) if where else "",
         )
         return answer
+
+
+def _basis() -> str:
+    """By what the scores are reckoned: the window, what M is, and how the limits were drawn."""
+    chosen = edges_settings()
+    window = gettext("orders of the last %(n)s days") % {"n": chosen.window_days}
+    money = gettext("M is the average order") if chosen.money == "mean" else gettext("M is the sum of the orders")
+    limits = gettext("thresholds set by hand") if chosen.mode == "fixed" else gettext("fifths of the people")
+    return f"{window} · {money} · {limits}"
+
+
+def _last_seen(text: str) -> tuple[float, int] | None:
+    """The score and the id of the last person of a page, as its address tells them."""
+    met = re.fullmatch(r"([0-9]{1,3}(?:\.[0-9]{1,20})?):([0-9]{1,17})", text, re.ASCII)
+    return (float(met[1]), int(met[2])) if met else None
 
 
 def _movement(now: datetime, days: int) -> Movement | None:

@@ -22,6 +22,7 @@ from segments.admin.builder import RuleField, drawn
 from segments.admin.builder.problems import in_words, prove
 from segments.admin.members import took
 from segments.admin.rule_routes import RuleRoutes
+from segments.admin.score_settings import ScoreSettings
 from segments.admin.scores import ScoreRoutes
 from segments.admin.segment_routes import SegmentRoutes, is_due
 from segments.models import Segment, SegmentRun
@@ -49,7 +50,7 @@ class SegmentForm(forms.ModelForm):  # type: ignore[type-arg]
 
 
 @admin.register(Segment)
-class SegmentAdmin(RuleRoutes, SegmentRoutes, ScoreRoutes, NoDelete, Page):
+class SegmentAdmin(RuleRoutes, SegmentRoutes, ScoreRoutes, ScoreSettings, NoDelete, Page):
     """Groups of people by a rule. They are kept fresh by the engine; nobody is put in by hand."""
 
     hint = _("A segment is a question about people, such as “no order for 60 days”. Recipes bring some along.")
