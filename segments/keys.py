@@ -38,12 +38,14 @@ def rotate(source: Source, *, overlap: timedelta, now: datetime, actor: Any = No
     return key, secret
 
 
-def revoke(source: Source, pk: int, *, now: datetime, actor: Any = None) -> bool:
+def revoke(source: Source, pk: int, *, now: datetime, actor: Any = None, reason: str = "") -> bool:
     """Refuse a key of the source from now on; returns whether that is new."""
     with transaction.atomic():
-        key = keys_of(source).filter(pk=pk, revoked_at=None).first()
-        if key is None:
+        key = keys_of(source).filter(pk=pk).first()
+        if key is None or not ApiKey.objects.filter(pk=key.pk, revoked_at=None).update(revoked_at=now):
             return False
-        ApiKey.objects.filter(pk=key.pk).update(revoked_at=now)
-        record("key.revoke", f"key:{key.prefix}", now=now, actor=actor)
+        record(
+            "key.revoke", f"key:{key.prefix}", now=now, actor=actor, reason=reason,
+            detail={"subject": key.subject, "last_used": key.last_used_at and key.last_used_at.isoformat()},
+        )  # fmt: skip
     return True

@@ -10,13 +10,10 @@ from __future__ import annotations
 import json
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from django.db import connection, transaction
-from django.db.models import Exists, F, OuterRef
-from django.db.models.functions import Coalesce
 
 from common.faults import faultpoint
 from common.registry import Registry
@@ -24,32 +21,25 @@ from segments.bulk import given, insert, update
 from segments.facts.append import append_engine_facts
 from segments.facts.names import MERGED
 from segments.frozen import freeze, freeze_row
-from segments.models import Event, EventStats, Identity, Membership, Merge, Order, Profile, Scores
+from segments.merge_pieces import Pair, TwoKnownPeople, begin, check, go_ahead, lock
+from segments.models import EventStats, Membership, Merge, Profile, Scores
 from segments.portrait import FIELDS, PORTRAIT, Portrait, fill_from, to_text
 
+__all__ = ["Kept", "MergeHandler", "Pair", "TwoKnownPeople", "family", "handlers", "merge", "merge_many", "move_rows"]
 MOVED = (
     "segments_identity", "segments_event", "segments_order", "segments_award", "segments_grant", "segments_coupon",
 )  # fmt: skip  # each row remembers its `origin`
-AHEAD = (Event, Order)  # of these a person may have very many
-STEP = 2000
 PAIR = (("gone", "bigint"), ("profile_id", "bigint"))
 Kept = Mapping[int, Any]
 AUDIT = (
     ("at", "timestamptz"), ("actor_name", "varchar"), ("action", "varchar"), ("subject", "varchar"),
     ("reason", "text"), ("detail", "jsonb"),
 )  # fmt: skip
-
-
-class TwoKnownPeople(ValueError):
-    """Both profiles have a user id; joining them takes `force` and a reason."""
-
-
-@dataclass(frozen=True, slots=True)
-class Pair:
-    """The profile `gone` becomes part of `into` (ids)."""
-
-    gone: int
-    into: int
+NOTE = (
+    ("gone_id", "bigint"), ("into_id", "bigint"), ("at", "timestamptz"), ("actor_name", "varchar"),
+    ("reason", "text"), ("kept", "jsonb"), ("finished_at", "timestamptz"), ("rows_moved", "bigint"),
+    ("moved_at", "timestamptz"), ("undone_by", "varchar"),
+)  # fmt: skip
 
 
 class MergeHandler(ABC):
@@ -78,29 +68,12 @@ def merge(gone: Profile, into: Profile, *, now: datetime, actor: str, reason: st
     Facts and orders go ahead in short transactions; one that was interrupted is finished by the same call.
     """
     pair = Pair(gone.pk, into.pk)
-    with transaction.atomic():
-        check(pair, force=force)
-        begun = Merge.objects.filter(gone=gone, undone_at=None).first()
-        if begun is None:
-            Merge.objects.create(gone=gone, into=into, at=now, actor_name=actor[:150], reason=reason)
-        elif begun.into_id != into.pk:
-            raise ValueError("this profile is on its way to another; undo that first")
-    for model in AHEAD:
-        _go_ahead(model, pair)
+    begin(pair, now=now, actor=actor, reason=reason, force=force)
+    go_ahead(pair, now=now)
     faultpoint("before_merge_commit")
     with transaction.atomic():
         check(pair, force=force)
         merge_many([pair], now=now, actor=actor, reason=reason)
-
-
-def check(pair: Pair, *, force: bool) -> None:
-    """Lock both and make sure that they may be joined. Raises TwoKnownPeople or ValueError."""
-    rows = lock([pair]).values()
-    if len(rows) != 2 or any(row.merged_into_id or row.erased_at for row in rows):
-        raise ValueError("both profiles must be alive and different")
-    known = Identity.objects.filter(profile__in=rows, kind=Identity.Kind.USER).values("profile").distinct()
-    if known.count() == 2 and not force:
-        raise TwoKnownPeople(" and ".join(str(row.public_id) for row in rows) + " both have a user id")
 
 
 def merge_many(pairs: Sequence[Pair], *, now: datetime, actor: str, reason: str) -> None:
@@ -140,30 +113,6 @@ def rebuild_stats(profile_ids: set[int]) -> None:
             " AND kind <> 'system' GROUP BY profile_id, name",
             params,
         )
-
-
-def unknown_only(profile_ids: Sequence[int]) -> set[int]:
-    """Those of the profiles that still have no user id and are neither merged nor erased."""
-    users = Identity.objects.filter(profile=OuterRef("pk"), kind=Identity.Kind.USER)
-    rows = Profile.objects.filter(pk__in=profile_ids, merged_into=None, erased_at=None).exclude(Exists(users))
-    return set(rows.values_list("pk", flat=True))
-
-
-def lock(pairs: Sequence[Pair]) -> dict[int, Profile]:
-    """All profiles of the pairs, locked in the order of their ids."""
-    people = {person for pair in pairs for person in (pair.gone, pair.into)}
-    rows = Profile.objects.filter(pk__in=people).order_by("pk").select_for_update(no_key=True)
-    return {row.pk: row for row in rows}
-
-
-def _go_ahead(model: type[Any], pair: Pair) -> None:
-    """Move a model's rows a piece at a time, each in a transaction of its own under both locks."""
-    ids = list(model._default_manager.filter(profile=pair.gone).order_by("pk").values_list("pk", flat=True))
-    for start in range(0, len(ids) - STEP, STEP):  # the last piece goes with the merge itself
-        with transaction.atomic():
-            lock([pair])
-            rows = model._default_manager.filter(pk__in=ids[start : start + STEP], profile=pair.gone)
-            rows.update(profile=pair.into, origin=Coalesce(F("origin"), F("profile_id")))
 
 
 def move_rows(table: str, pairs: Sequence[Pair]) -> None:
@@ -210,16 +159,18 @@ def _changes(before: Portrait, after: Portrait) -> dict[str, Any]:
 
 def _note(pairs: Sequence[Pair], kept: dict[int, dict[str, Any]], *, now: datetime, actor: str, reason: str) -> None:
     """One row for each merge, in place of the one that said it had begun."""
-    Merge.objects.filter(gone__in=kept, undone_at=None).delete()
-    Merge.objects.bulk_create(
-        [
-            Merge(
-                gone_id=pair.gone, into_id=pair.into, at=now, actor_name=actor[:150], reason=reason,
-                kept=kept[pair.gone], finished_at=now,
-            )
-            for pair in pairs
-        ]
-    )  # fmt: skip
+    begun = Merge.objects.filter(gone__in=kept, undone_at=None)
+    ahead = {gone: (rows, at) for gone, rows, at in begun.values_list("gone", "rows_moved", "moved_at")}
+    if ahead:
+        begun.delete()
+    rows = [
+        (
+            pair.gone, pair.into, now, actor[:150], reason, to_text(kept[pair.gone]), now,
+            *ahead.get(pair.gone, (0, None)), "",
+        )
+        for pair in pairs
+    ]  # fmt: skip
+    insert("segments_merge", NOTE, rows)
 
 
 def _tell(pairs: Sequence[Pair], profiles: dict[int, Profile], *, now: datetime, actor: str, reason: str) -> None:

@@ -10,6 +10,7 @@ import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
+from functools import partial
 from itertools import islice
 from typing import Any
 
@@ -24,6 +25,7 @@ from segments.ingest.limits import Refused
 from segments.ingest.read import Reading, read_call
 from segments.ingest.rejects import Reject
 from segments.models import RejectedRow, Source
+from segments.unfinished import in_pieces
 
 PIECE = 500
 MARKS = frozenset(f"<{code}>" for code in MESSAGES if code not in REPAIRABLE)
@@ -37,11 +39,15 @@ def replay(ids: Iterable[int], *, now: datetime, historical: bool = True) -> dic
     wanted = iter(sorted(set(ids)))
     counted: Counter[str] = Counter()
     while piece := list(islice(wanted, PIECE)):
-        counted.update(list(_piece(piece, now=now, historical=historical)))
+        counted.update(in_pieces(partial(_whole, piece, now=now, historical=historical), now=now))
     return dict(counted)
 
 
-def _piece(ids: Sequence[int], *, now: datetime, historical: bool) -> Iterator[str]:
+def _whole(ids: Sequence[int], ahead: frozenset[int], *, now: datetime, historical: bool) -> list[str]:
+    return list(_piece(ids, ahead, now=now, historical=historical))
+
+
+def _piece(ids: Sequence[int], ahead: frozenset[int], *, now: datetime, historical: bool) -> Iterator[str]:
     with transaction.atomic():
         locked = RejectedRow.objects.filter(pk__in=ids).exclude(replayed_as__in=DONE).order_by("pk")
         rows = list(locked.select_for_update(no_key=True, of=("self",)).select_related("source", "job"))
@@ -49,10 +55,12 @@ def _piece(ids: Sequence[int], *, now: datetime, historical: bool) -> Iterator[s
         sources = {row.source_id: row.source for row in rows}
         for pk, source in sorted(sources.items()):
             mine = [row for row in rows if row.source_id == pk]
-            yield from _take(source, mine, now=now, historical=historical)
+            yield from _take(source, mine, ahead, now=now, historical=historical)
 
 
-def _take(source: Source, rows: Sequence[RejectedRow], *, now: datetime, historical: bool) -> list[str]:
+def _take(
+    source: Source, rows: Sequence[RejectedRow], ahead: frozenset[int], *, now: datetime, historical: bool
+) -> list[str]:
     """Read and store the rows of one source, and write down what became of each."""
     calls: list[Call] = []
     refused: dict[int, Refused] = {}
@@ -61,7 +69,9 @@ def _take(source: Source, rows: Sequence[RejectedRow], *, now: datetime, histori
             calls.append(read_call(_call_of(row), index, _reading(source, row, historical)))
         except Refused as problem:
             refused[index] = problem
-    flushed = flush_safely(calls, source=source.pk, now=now) if calls else Flushed(frozenset(), frozenset(), ())
+    flushed = Flushed(frozenset(), frozenset(), ())
+    if calls:
+        flushed = flush_safely(calls, source=source.pk, now=now, ahead=ahead)
     late: Iterable[Reject] = flushed.rejects
     refused |= {item.index: item.refused for item in late}
     for index, row in enumerate(rows):

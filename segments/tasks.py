@@ -6,7 +6,7 @@ from celery import shared_task
 
 from common.buckets import SHARDS
 from common.clock import now
-from segments import erase, event_schema, health_scores, scores
+from segments import erase, event_schema, health_scores, scores, unfinished
 from segments import refresh as members
 from segments.growth import coupons, ledger, levels, missions, redemptions
 
@@ -50,6 +50,12 @@ def learn() -> dict[str, int]:
     """Learn which properties the events have."""
     at = now()
     return {"facts": sum(event_schema.learn_shard(shard, at) for shard in range(SHARDS))}
+
+
+@shared_task(name="segments.tasks.finish_merges")
+def finish_merges() -> dict[str, int]:
+    """Finish merges of large profiles that were left half-way, or take them back."""
+    return unfinished.finish_merges(now())
 
 
 @shared_task(name="segments.tasks.finish_erasures")

@@ -9,11 +9,13 @@ from django.db import connection, transaction
 from django.db.models import Case, F, Value, When
 
 from common.faults import faultpoint
+from common.semijoin import among
 from segments.bulk import given
 from segments.facts.append import append_engine_facts
 from segments.facts.names import MERGED
 from segments.frozen import thaw
-from segments.merge import AHEAD, MOVED, STEP, Pair, audit, family, handlers, lock, rebuild_stats
+from segments.merge import MOVED, audit, family, handlers, rebuild_stats
+from segments.merge_pieces import AHEAD, STEP, Pair, lock
 from segments.models import Merge, Profile, Scores
 
 
@@ -65,15 +67,17 @@ def root_of(profile_id: int) -> int:
 
 
 def _go_ahead(model: type[Any], pair: Pair, origins: set[int]) -> None:
-    """Return a model's rows a piece at a time; the last piece goes with the rest."""
-    rows = model._default_manager.filter(profile=pair.into, origin__in=origins).order_by("pk")
-    ids = list(rows.values_list("pk", flat=True))
+    """Return a model's rows a piece at a time, until less than one is left: that goes with the rest."""
     own = Case(When(origin=pair.gone, then=Value(None)), default=F("origin"))
-    for start in range(0, len(ids) - STEP, STEP):
+    while True:
         with transaction.atomic():
             lock([pair])
-            piece = model._default_manager.filter(pk__in=ids[start : start + STEP], profile=pair.into)
-            piece.update(profile=pair.gone, origin=own)
+            rows = model._default_manager.filter(profile=pair.into, origin__in=origins)
+            ids = list(rows.values_list("pk", flat=True)[:STEP])
+            if len(ids) < STEP:
+                return
+            rows.filter(among("pk", ids)).update(profile=pair.gone, origin=own)
+        faultpoint("unmerge.piece")
 
 
 def return_rows(table: str, pair: Pair, origins: set[int]) -> None:

@@ -127,7 +127,10 @@ class MergeAdmin(ReadOnly, LargePage):
     search_fields = ["=gone__public_id", "=into__public_id"]
     search_help_text = _("A public id")
     ordering = ["-id"]
-    fields = ["at", "gone_person", "into_person", "actor_name", "reason", "the_state", "undone_at", "undone_by"]
+    fields = [
+        "at", "gone_person", "into_person", "actor_name", "reason", "the_state", "rows_moved", "moved_at", "undone_at",
+        "undone_by",
+    ]  # fmt: skip
     change_form_outer_before_template = "admin/segments/merge/verbs.html"
 
     @route("<int:pk>/undo/", "segments.undo_merge", methods=("GET", "POST"))

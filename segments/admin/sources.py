@@ -6,16 +6,19 @@ from datetime import timedelta
 from typing import Any
 
 from django import forms
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.http import Http404, HttpRequest, HttpResponse
 from django.urls import reverse
+from django.utils.formats import date_format
+from django.utils.timezone import localtime
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from unfold.contrib.filters.admin import ChoicesDropdownFilter
-from unfold.widgets import UnfoldAdminIntegerFieldWidget
+from unfold.widgets import UnfoldAdminIntegerFieldWidget, UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
 
 from common import clock
 from common.admin import NoDelete, Page, route
+from common.models import ApiKey
 from segments.keys import keys_of, revoke, rotate
 from segments.models import Source
 
@@ -28,15 +31,34 @@ class RotateForm(forms.Form):
     )
 
 
+class KeyField(forms.ModelChoiceField):  # type: ignore[type-arg]
+    """Keys by their prefix and last use."""
+
+    def label_from_instance(self, key: Any) -> str:
+        used = date_format(localtime(key.last_used_at), "SHORT_DATETIME_FORMAT") if key.last_used_at else "–"
+        return gettext("%(prefix)s…, last used: %(used)s") % {"prefix": key.prefix, "used": used}
+
+
+class RevokeForm(forms.Form):
+    """Which of the source's keys, and why."""
+
+    key = KeyField(label=_("key"), queryset=ApiKey.objects.none(), widget=UnfoldAdminSelectWidget())
+    reason = forms.CharField(label=_("reason"), max_length=200, widget=UnfoldAdminTextInputWidget())
+
+    def __init__(self, source: Source, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["key"].queryset = keys_of(source).filter(revoked_at=None)  # type: ignore[attr-defined]
+
+
 @admin.register(Source)
 class SourceAdmin(NoDelete, Page):
     """Senders of facts. Their write keys are API keys with the scope ingest."""
 
     hint = _("A source is a website, a server or a file that tells us what people do. Add one, then issue its key.")
-    list_display = ["title", "key", "kind", "last_seen_at", "lenient", "browser"]
+    list_display = ["title", "key", "kind", "last_seen_at", "calls_a_minute", "lenient", "browser"]
     list_filter = [("kind", ChoicesDropdownFilter)]
     search_fields = ["key", "name"]
-    fields = ["key", "name", "name_zh", "kind", "lenient", "browser", "last_seen_at"]
+    fields = ["key", "name", "name_zh", "kind", "lenient", "browser", "calls_a_minute", "last_seen_at"]
     readonly_fields = ["last_seen_at"]
     prepopulated_fields = {"key": ["name"]}
     change_form_outer_before_template = "admin/segments/source/keys.html"
@@ -70,13 +92,23 @@ class SourceAdmin(NoDelete, Page):
             return page
         return self.page(request, "admin/segments/source/rotate.html", gettext("Issue a key"), form=form, source=source)
 
-    @route("<int:pk>/revoke/", "common.change_apikey")
+    @route("<int:pk>/revoke/", "common.change_apikey", methods=("GET", "POST"))
     def revoke(self, request: HttpRequest, pk: int) -> HttpResponse:
-        """Refuse one of its keys at once."""
-        source, said = self.find(request, pk), request.POST.get("key", "")
-        done = said.isdecimal() and revoke(source, int(said[:18]), now=clock.now(), actor=request.user)
-        to = reverse("admin:segments_source_change", args=[pk])
-        return self.back(request, to, gettext("The key is revoked.") if done else "")
+        """First which key, when it was last used, and why; then refuse it at once."""
+        source = self.find(request, pk)
+        if source.kind == Source.Kind.ENGINE:
+            raise Http404
+        form = RevokeForm(source, request.POST or None, initial={"key": request.GET.get("key", "")})
+        if request.method == "POST" and form.is_valid():
+            key, reason = form.cleaned_data["key"], form.cleaned_data["reason"]
+            to, said = reverse("admin:segments_source_change", args=[pk]), {"prefix": key.prefix}
+            if revoke(source, key.pk, now=clock.now(), actor=request.user, reason=reason):
+                return self.back(request, to, gettext("The key %(prefix)s… is revoked.") % said)
+            known = gettext("The key %(prefix)s… was revoked before.") % said
+            return self.back(request, to, known, level=messages.WARNING)
+        return self.page(
+            request, "admin/segments/source/revoke.html", gettext("Revoke a key"), form=form, source=source
+        )  # fmt: skip
 
     @admin.display(description=_("name"), ordering="name")
     def title(self, source: Source) -> str:

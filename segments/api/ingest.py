@@ -10,6 +10,7 @@ import base64
 import binascii
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
+from math import ceil
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse, JsonResponse
@@ -19,6 +20,7 @@ from django.views.decorators.csrf import csrf_exempt
 from common.clock import now as clock
 from common.models import ApiKey
 from common.models.keys import hash_key
+from common.rates import take
 from segments.ingest import RowResult, ingest
 from segments.ingest.body import Poison, calls_of, read_json, unpack
 from segments.ingest.limits import BODY_BYTES, ITEMS, BadBody
@@ -31,9 +33,18 @@ CORS = {
     "Access-Control-Allow-Origin": "*",
     "Access-Control-Allow-Methods": "POST, OPTIONS",
     "Access-Control-Allow-Headers": "Authorization, Content-Type, Content-Encoding",
+    "Access-Control-Expose-Headers": "Retry-After",
     "Access-Control-Max-Age": "86400",
 }
 Door = Callable[[HttpRequest, str], HttpResponse]
+
+
+class TooMany(Exception):
+    """The source has no call left in this minute; nothing was taken, and all may come again after `seconds`."""
+
+    def __init__(self, a_minute: int, wait: timedelta) -> None:
+        super().__init__(f"{a_minute} calls a minute")
+        self.a_minute, self.seconds = a_minute, max(1, ceil(wait.total_seconds()))
 
 
 def door(view: Door) -> Door:
@@ -50,6 +61,9 @@ def door(view: Door) -> Door:
                 response = view(request, kind)
             except BadBody as bad:
                 response = problem(bad.status, bad.code, bad.message)
+            except TooMany as many:
+                response = problem(429, "too_many_calls", f"this source takes {many.a_minute} calls a minute")
+                response["Retry-After"] = str(many.seconds)
             except UnreadablePostError:
                 response = problem(400, "cut_short", "the body did not arrive")
         for name, value in CORS.items():
@@ -70,6 +84,7 @@ def _single(request: HttpRequest, kind: str) -> HttpResponse:
     if not isinstance(call, Mapping):
         code = call.code if isinstance(call, Poison) else "not_an_object"
         raise BadBody(400, code, "a call is a JSON object, each key once")
+    slow_down(source, 1, now=now)
     sent_at = call.get("sentAt", call.get("sent_at"))
     call = {**{name: value for name, value in call.items() if name not in BODY_KEYS}, "type": kind}
     return told(ingest([call], source=source, now=now, sent_at=sent_at, size=len(raw)))
@@ -86,6 +101,7 @@ def _batch(request: HttpRequest, kind: str) -> HttpResponse:
     calls = calls_of(body)
     if len(calls) > ITEMS:
         raise BadBody(413, "too_many_items", f"a batch may have {ITEMS} items")
+    slow_down(source, len(calls), now=now)
     historical = kind == "import" or body.get("historical_migration") is True
     context = body.get("context")
     if isinstance(context, Mapping) and context:
@@ -123,6 +139,16 @@ def authenticate(request: HttpRequest, body: Any, *, now: datetime) -> Source | 
     if key.last_used_at is None or key.last_used_at < now - USED_EVERY:
         ApiKey.objects.filter(pk=key.pk).update(last_used_at=now)
     return Source.objects.filter(key=key.subject.removeprefix("source:"), kind=Source.Kind.HTTP).first()
+
+
+def slow_down(source: Source, count: int, *, now: datetime) -> None:
+    """Let so many calls pass at the source's rate, if it has one. Raises TooMany."""
+    if source.calls_a_minute is None or not count:
+        return
+    row = Source.objects.filter(pk=source.pk)
+    wait = take(row, "filled_until", count=count, a_minute=source.calls_a_minute, now=now)
+    if wait:
+        raise TooMany(source.calls_a_minute, wait)
 
 
 def problem(status: int, code: str, message: str) -> JsonResponse:

@@ -1,4 +1,4 @@
-"""When two profiles become one: points and missions follow, nothing is paid twice, and there is a way back.
+"""When two profiles become one: points follow, nothing is paid twice, and there is a way back.
 
 Badges, benefits and coupons move with their origin like facts (segments.merge); what has rules of its own is here.
 """
@@ -13,11 +13,8 @@ from typing import Any
 from django.db.models import BigIntegerField, F, OuterRef, Subquery, Sum, Value
 from django.db.models.functions import Coalesce
 
-from common.periods import zone
-from segments.growth.missions import MAX_AGE, matches, period_of
 from segments.merge import Kept, MergeHandler, Pair, family, handlers
-from segments.models import Event, MissionProgress, PointDraw, PointEntry, Profile, Wallet
-from segments.unmerge import return_rows
+from segments.models import PointDraw, PointEntry, Wallet
 
 
 @handlers.register("points")
@@ -85,57 +82,3 @@ def _reached(start: Iterable[int], beside: dict[int, set[int]]) -> set[int]:
         layer = {other for one in layer for other in beside[one]} - found
         found |= layer
     return found
-
-
-@handlers.register("missions")
-class Missions(MergeHandler):
-    """Counters move; where both have one, the known person's is counted anew from the facts of both."""
-
-    def merge(self, pairs: Sequence[Pair], *, now: datetime) -> Kept | None:
-        into = {pair.gone: pair.into for pair in pairs}
-        people = {*into, *into.values()}
-        rows = list(MissionProgress.objects.filter(profile__in=people).select_related("mission").order_by("pk"))
-        taken = {_place(row): row for row in rows if row.profile_id not in into}
-        kept: dict[int, Any] = defaultdict(list)
-        for row in rows:
-            if row.profile_id not in into:
-                continue
-            target = into[row.profile_id]
-            place = (row.mission_id, row.version, target, row.period)
-            if place in taken:
-                other, before = taken[place], taken[place].count
-                other.count = _counted(other, target)
-                other.save(update_fields=["count"])
-                kept[row.profile_id].append([other.pk, before, other.count])
-            else:
-                row.origin = row.origin or row.profile_id
-                row.profile_id = target
-                row.save(update_fields=["origin", "profile"])
-                taken[place] = row
-        return kept
-
-    def undo(self, pairs: Sequence[Pair], *, now: datetime) -> None:
-        for pair in pairs:
-            return_rows(MissionProgress._meta.db_table, pair, family(pair.gone))
-
-    def restore(self, pair: Pair, kept: Any, *, now: datetime) -> None:
-        for pk, before, after in kept:
-            MissionProgress.objects.filter(pk=pk, count=after).update(count=before)
-
-
-def _place(row: MissionProgress) -> tuple[int, int, int, str]:
-    return row.mission_id, row.version, row.profile_id, row.period
-
-
-def _counted(row: MissionProgress, profile: int) -> int:
-    """How often the person did it in the period, up to the target: facts that were live and read in time."""
-    mission, tz = row.mission, zone(Profile.objects.values_list("timezone", flat=True).get(pk=profile))
-    facts = Event.objects.filter(
-        profile=profile, name=mission.fact, live=True, received_at__lt=F("occurred_at") + MAX_AGE
-    )
-    count = 0
-    for fact in facts.only("name", "live", "occurred_at", "properties").iterator():
-        count += matches(mission, fact) and period_of(mission, fact.occurred_at, tz) == row.period
-        if count >= mission.target:
-            break
-    return max(count, row.count)

@@ -24,6 +24,7 @@ from segments.ingest.limits import Refused
 from segments.ingest.read import Reading, read_call
 from segments.ingest.rejects import Reject, store_rejects
 from segments.models import ImportJob, ModelSync, Source
+from segments.unfinished import in_pieces
 
 PIECE = 1000
 PLACE = "sync_place"
@@ -142,12 +143,19 @@ def _take(
     before = (place.watermark, place.last_pk)
     place.last_pk = str(last[f"{PLACE}_pk"])
     place.watermark = last[f"{PLACE}_at"].isoformat() if mapping.updated else ""
-    with transaction.atomic():
-        if not dry_run:
-            flushed = flush_safely(calls, source=source.pk, now=now) if calls else flushed
-            store_rejects([*wrong, *flushed.rejects], source=source.pk, now=now)
-            _move(place, before, rows=len(rows), flushed=flushed, wrong=len(wrong) + len(flushed.rejects), now=now)
-        faultpoint("sync.before_commit")
+
+    def store(ahead: frozenset[int]) -> Flushed:
+        with transaction.atomic():
+            stored = flushed
+            if not dry_run:
+                stored = flush_safely(calls, source=source.pk, now=now, ahead=ahead) if calls else flushed
+                refused = [*wrong, *stored.rejects]
+                store_rejects(refused, source=source.pk, now=now)
+                _move(place, before, rows=len(rows), flushed=stored, wrong=len(refused), now=now)
+            faultpoint("sync.before_commit")
+        return stored
+
+    flushed = in_pieces(store, now=now)
     done.done += len(rows)
     done.stored += len(flushed.stored)
     done.known += len(flushed.known)

@@ -28,6 +28,7 @@ from segments.ingest.limits import Refused
 from segments.ingest.read import Reading, read_call
 from segments.ingest.rejects import Reject, store_rejects, text_of
 from segments.models import ImportJob, Source
+from segments.unfinished import in_pieces
 
 PIECE = 2000
 KEPT = 10_000  # rejected rows kept in the database for one job; the rejects file has all
@@ -149,15 +150,20 @@ def _take(job: ImportJob, piece: list[Made], reading: Reading, codes: Counter[st
     """Read and store one piece; counts are those of the committed transaction."""
     calls, refused = _read(piece, reading)
     lines = [line for line, _, _, _ in piece]
+
+    def store(ahead: frozenset[int]) -> list[Reject]:
+        with transaction.atomic():
+            done = Flushed(frozenset(call.index for call in calls), frozenset(), ())
+            if calls and not job.dry_run:
+                done = flush_safely(calls, source=job.source_id, now=reading.now, ahead=ahead)
+            late = [replace(item, line=lines[item.index]) for item in done.rejects]
+            wrong = sorted([*refused, *late], key=lambda item: item.index)
+            _note(job, sum(size for _, size, _, _ in piece), done, wrong, codes, now=reading.now)
+        return wrong
+
     for attempt in range(TRIES):
         try:
-            with transaction.atomic():
-                done = Flushed(frozenset(call.index for call in calls), frozenset(), ())
-                if not job.dry_run:
-                    done = flush_safely(calls, source=job.source_id, now=reading.now) if calls else done
-                late = [replace(item, line=lines[item.index]) for item in done.rejects]
-                wrong = sorted([*refused, *late], key=lambda item: item.index)
-                _note(job, sum(size for _, size, _, _ in piece), done, wrong, codes, now=reading.now)
+            wrong = in_pieces(store, now=reading.now)
             faultpoint("import.committed")
             break
         except OperationalError as error:

@@ -26,9 +26,11 @@ from segments.ingest.orders import write_orders
 from segments.ingest.rejects import Reject
 from segments.ingest.resolve import SEEN_APART, Contended, People, Person, all_names
 from segments.ingest.schema import learn
-from segments.merge import Pair, merge_many, unknown_only
+from segments.merge import Pair, merge_many
+from segments.merge_pieces import too_large, unknown_only
 from segments.models import Profile
 from segments.portrait import FIELDS, PORTRAIT, Portrait, blank_portrait, differ, to_text
+from segments.unfinished import TooLarge, in_pieces
 
 log = logging.getLogger(__name__)
 TRIES = 6
@@ -43,38 +45,45 @@ class Flushed:
     rejects: tuple[Reject, ...]
 
 
-def flush_safely(calls: Sequence[Call], *, source: int, now: datetime) -> Flushed:
-    """Store a batch; when the database refuses it, halve it until the refused row stands alone."""
+def flush_safely(calls: Sequence[Call], *, source: int, now: datetime, ahead: frozenset[int] | None = None) -> Flushed:
+    """Store a batch; when the database refuses it, halve it until the refused row stands alone.
+
+    Very large profiles that the batch joins go ahead in short transactions. In a transaction of the caller's that
+    takes the caller: with `ahead`, the profiles that have gone, it raises TooLarge (segments.unfinished.in_pieces).
+    """
     try:
-        return _persistently(calls, source=source, now=now)
+        if ahead is None and not connection.in_atomic_block:
+            return in_pieces(lambda gone: _persistently(calls, source=source, now=now, ahead=gone), now=now)
+        return _persistently(calls, source=source, now=now, ahead=ahead)
     except (DataError, IntegrityError, ValueError) as error:
         if len(calls) == 1:
             log.warning("ingest: the database refused a row of source %s: %s", source, type(error).__name__)
             refused = Refused("unstorable", "", "the database refused this row")
             return Flushed(frozenset(), frozenset(), (Reject(calls[0].index, calls[0].raw, refused),))
     middle = len(calls) // 2
-    left = flush_safely(calls[:middle], source=source, now=now)
-    right = flush_safely(calls[middle:], source=source, now=now)
+    left = flush_safely(calls[:middle], source=source, now=now, ahead=ahead)
+    right = flush_safely(calls[middle:], source=source, now=now, ahead=ahead)
     return Flushed(left.stored | right.stored, left.known | right.known, left.rejects + right.rejects)
 
 
-def _persistently(calls: Sequence[Call], *, source: int, now: datetime) -> Flushed:
+def _persistently(calls: Sequence[Call], *, source: int, now: datetime, ahead: frozenset[int] | None) -> Flushed:
     """Do a batch again when another writer made the same person, or a deadlock was broken at our cost."""
     for _ in range(TRIES - 1):
         try:
             with transaction.atomic():
-                return flush(calls, source=source, now=now)
+                return flush(calls, source=source, now=now, ahead=ahead)
         except Contended:
             continue
         except OperationalError as error:
             if connection.in_atomic_block or "deadlock" not in str(error):
                 raise
     with transaction.atomic():
-        return flush(calls, source=source, now=now)
+        return flush(calls, source=source, now=now, ahead=ahead)
 
 
-def flush(calls: Sequence[Call], *, source: int, now: datetime) -> Flushed:
-    """Store a batch in the caller's transaction. Raises Contended when it must be done again."""
+def flush(calls: Sequence[Call], *, source: int, now: datetime, ahead: frozenset[int] | None = None) -> Flushed:
+    """Store a batch in the caller's transaction. Raises Contended when it must be done again, and TooLarge when it
+    would join large profiles that are not among those `ahead` (None: whatever their size)."""
     fresh, known = _first_of_each(calls)
     people = _people(fresh)
     quiet = all(_only_adds(call, people) for call in fresh)
@@ -82,6 +91,9 @@ def flush(calls: Sequence[Call], *, source: int, now: datetime) -> Flushed:
         fresh, there = _without_known(fresh, source)
         known |= there
     spoken, rejects = _resolve(people, fresh)
+    pairs = [Pair(gone.id, into.root.id) for gone, into in people.merges]
+    if ahead is not None and (large := too_large([pair for pair in pairs if pair.gone not in ahead])):
+        raise TooLarge(large)
     _hold(people, spoken)
     changes = _gather(spoken, people, quiet=quiet)
     drawn = {
@@ -90,7 +102,6 @@ def flush(calls: Sequence[Call], *, source: int, now: datetime) -> Flushed:
         if person.into is None and person in changes
     }
     people.write(drawn, now=now)
-    pairs = [Pair(gone.id, into.root.id) for gone, into in people.merges]
     merge_many(pairs, now=now, actor="ingest", reason="identify or alias by a trusted sender")
     new = append_facts([_fact(call, person.root, source) for call, person in spoken], now=now)
     faultpoint("ingest.appended")
@@ -170,16 +181,18 @@ def _resolve(people: People, calls: Sequence[Call]) -> tuple[list[tuple[Call, Pe
 def _hold(people: People, spoken: Sequence[tuple[Call, Person]]) -> None:
     """Lock everybody who was there before, in the order of ids, and make sure that all is still as it was read.
 
-    Raises Contended when somebody was merged or erased since, or a visitor about to be merged became known.
+    Raises Contended when somebody was merged or erased since, or a visitor about to be merged, or to be given a user
+    id, has become known.
     """
     gone = [holder.id for holder, _ in people.merges]
+    visitors = {*gone, *(person.id for person in people.adopted)}
     if connection.features.has_select_for_update:
         ids = {person.root.id for _, person in spoken} | set(gone)
         with connection.cursor() as cursor:
             cursor.execute(_HELD, [literal("bigint", sorted(ids - {0}))])
             if cursor.fetchone()[0]:
                 raise Contended
-    if gone and unknown_only(gone) != set(gone):
+    if visitors and unknown_only(sorted(visitors)) != visitors:
         raise Contended
 
 

@@ -58,6 +58,7 @@ class People:
         self._named = read_names(names, span)
         self._attached: list[tuple[Name, Person]] = []
         self.created: list[Person] = []
+        self.adopted: list[Person] = []
         self.merges: list[tuple[Person, Person]] = []
         self.became_known: set[int] = set()
 
@@ -75,7 +76,8 @@ class People:
             person = self._known_person(call, linking)
             if linking:
                 for name in _unproven(call):
-                    self._link(name, person)
+                    self._link(name, person.root)
+                person = person.root
             if call.symmetric and (USER, call.previous_id) not in self._named:
                 self._attach((USER, call.previous_id), person)
         if linking:
@@ -135,17 +137,30 @@ class People:
             others = [self._of(other) for other in _unproven(call)] if linking else []
             person = next((other for other in others if other and not other.known), None) or self._new()
             self._attach(name, person)
-            person.known = True
-            self.became_known.add(id(person))
+            self._make_known(person)
         return person
 
+    def _make_known(self, person: Person) -> None:
+        person.known = True
+        self.became_known.add(id(person))
+        if person.id:
+            self.adopted.append(person)
+
     def _link(self, name: Name, person: Person) -> None:
-        """Give the name to the person: attach a new one, merge an unknown holder, leave a known holder alone."""
+        """Give the name to the person: attach a new one, merge an unknown holder, leave a known holder alone.
+
+        A person whom this very batch makes becomes part of the visitor who was there: no row has to move for that.
+        """
         holder = self._of(name)
         if holder is None:
             if name[0] == ANONYMOUS:
                 self._attach(name, person)
-        elif holder is not person and not holder.known:
+        elif holder is person or holder.known:
+            return
+        elif holder.id and not person.id:
+            person.into = holder
+            self._make_known(holder)
+        else:
             holder.into = person
             if holder.id:
                 self.merges.append((holder, person))

@@ -10,7 +10,10 @@ from common.states import in_choices
 
 
 class Source(Named):
-    """A sender of facts: a website, a server, an import, or the engine itself."""
+    """A sender of facts: a website, a server, an import, or the engine itself.
+
+    `filled_until` is the bucket of `calls_a_minute` (common.rates).
+    """
 
     class Kind(models.TextChoices):
         HTTP = "http", _("HTTP")
@@ -22,6 +25,13 @@ class Source(Named):
     browser = models.BooleanField(
         _("browser key"), default=False, help_text=_("Write only: sets no money and no known person")
     )
+    calls_a_minute = models.PositiveIntegerField(
+        _("calls a minute"),
+        null=True,
+        blank=True,
+        help_text=_("More are answered with 429, and senders try again. Empty: no limit; 0: none is taken."),
+    )
+    filled_until = models.DateTimeField(null=True, editable=False)
     last_seen_at = models.DateTimeField(_("last fact"), null=True, blank=True)
 
     class Meta:

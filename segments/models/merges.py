@@ -13,7 +13,8 @@ class Merge(models.Model):
     """The profile `gone` became part of `into`.
 
     `kept` is what had to be changed or dropped beside moving, by the handler that did so; empty once undone.
-    `finished_at` is empty while the rows of a large profile are still on their way.
+    `finished_at` is empty while the rows of a large profile are still on their way; `rows_moved` says how many facts
+    and orders have gone ahead, and `moved_at` when the last of them did.
     """
 
     gone = models.ForeignKey(Profile, models.CASCADE, related_name="merges", verbose_name=_("merged profile"))
@@ -23,6 +24,8 @@ class Merge(models.Model):
     reason = models.TextField(_("reason"), blank=True)
     kept = models.JSONField(default=dict, editable=False)
     finished_at = models.DateTimeField(_("finished"), null=True)
+    rows_moved = models.BigIntegerField(_("rows gone ahead"), default=0, db_default=0)
+    moved_at = models.DateTimeField(_("last moved"), null=True)
     undone_at = models.DateTimeField(_("undone"), null=True)
     undone_by = models.CharField(_("undone by"), max_length=150, blank=True)
 

@@ -96,9 +96,20 @@ def test_a_sources_keys_are_rotated_and_revoked_on_its_page(shop: Any, login: An
     assert secret[:11] in shown
     key = ApiKey.objects.get(prefix=secret[:11])
     assert ApiKey.objects.filter(subject="source:web").count() == before + 1
-    assert "The key is revoked." in said(post(client, "segments_source_revoke", web.pk, key=key.pk))
+    asked = client.get(reverse("admin:segments_source_revoke", args=[web.pk]), {"key": key.pk}).content.decode()
+    assert f'<option value="{key.pk}" selected>{key.prefix}…, last used: –</option>' in " ".join(asked.split())
+    unsaid = client.post(reverse("admin:segments_source_revoke", args=[web.pk]), {"key": key.pk})
+    assert unsaid.context["form"].errors == {"reason": ["This field is required."]}
+    key.refresh_from_db()
+    assert key.revoked_at is None
+    told = said(post(client, "segments_source_revoke", web.pk, key=key.pk, reason="leaked"))
+    assert f"The key {key.prefix}… is revoked." in told
     key.refresh_from_db()
     assert key.revoked_at is not None
+    entry = AuditEntry.objects.get(action="key.revoke", subject=f"key:{key.prefix}")
+    assert (entry.reason, entry.actor_name, entry.detail["subject"]) == ("leaked", "admin", "source:web")
+    again = client.post(reverse("admin:segments_source_revoke", args=[web.pk]), {"key": key.pk, "reason": "x"})
+    assert list(again.context["form"].errors) == ["key"]
     for role in ("viewer", "author"):
         assert (
             "Write keys" not in login(role).get(reverse("admin:segments_source_change", args=[web.pk])).content.decode()

@@ -127,6 +127,29 @@ def test_the_envelopes_context_lies_beneath_the_calls_own() -> None:
     assert Event.objects.get().context == {"locale": "de", "app": {"name": "x"}}
 
 
+def test_over_its_rate_a_source_is_told_when_to_come_again_and_nothing_is_taken() -> None:
+    def send(count: int, key: str, at: int = 0, path: str = "/v1/batch") -> tuple[int, str, Any]:
+        batch = [{**CALL, "messageId": f"{key}{n}"} for n in range(count)]
+        body: Any = {"batch": batch} if "batch" in path else batch[0]
+        with time_machine.travel(NOW + timedelta(seconds=at), tick=False):
+            answer = Client().post(path, body, "application/json", headers={"authorization": BASIC})
+        return answer.status_code, answer.headers.get("Retry-After", ""), answer.json().get("code")
+
+    Source.objects.update(calls_a_minute=100)
+    assert send(150, "a") == (200, "", None)
+    for path in ("/v1/batch", "/v1/track", "/batch"):
+        assert send(1, "b", path=path) == (429, "30", "too_many_calls")
+    assert send(1, "b", at=29) == (429, "1", "too_many_calls")
+    assert (Event.objects.count(), RejectedRow.objects.count()) == (150, 0)
+    assert send(1, "b", at=30) == (200, "", None)
+    assert send(0, "none", at=30) == (200, "", None)
+    Source.objects.update(calls_a_minute=0)
+    assert send(1, "c", at=900) == (429, "300", "too_many_calls")
+    Source.objects.update(calls_a_minute=None)
+    assert [send(150, key, at=900) for key in "def"] == [(200, "", None)] * 3
+    assert post("/v1/batch", b"x")[0] == 400
+
+
 def test_posthogs_form() -> None:
     batch = [
         {"event": "$pageview", "distinct_id": "v", "uuid": "1", "properties": {"$process_person_profile": False}},

@@ -6,12 +6,14 @@ import logging
 import os
 import shutil
 import subprocess
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from segments.models import Event, Identity, Order, RejectedRow
+from common import clock
+from segments.models import Event, Identity, Order, RejectedRow, Source
 from tests.people import make_key, make_source
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -99,6 +101,37 @@ def test_posthog_python(live_server: Any, key: str, caplog: pytest.LogCaptureFix
         client.shutdown()
     assert [record.getMessage() for record in caplog.records if record.levelno >= logging.ERROR] == []
     judge(kinds=ALL)
+
+
+def test_a_source_over_its_rate_is_sent_to_again_and_nothing_is_lost(live_server: Any, key: str) -> None:
+    """The stock client waits as long as Retry-After says and sends the same again, within its own budget."""
+    from segment.analytics.client import Client
+
+    Source.objects.update(calls_a_minute=600, filled_until=clock.now() + timedelta(seconds=1.5))
+    statuses: list[int] = []
+    failures: list[Any] = []
+
+    def listen(record: logging.LogRecord) -> bool:
+        statuses.extend([429] if record.getMessage().startswith("Rate-limited (status 429)") else [])
+        return True
+
+    log = logging.getLogger("segment")
+    log.addFilter(listen)
+    level, before = log.level, Event.objects.count()
+    log.setLevel(logging.DEBUG)
+    try:
+        client = Client(key, host=live_server.url, on_error=lambda error, items: failures.append(error))
+        for n in range(250):
+            client.track("mei", "Viewed", {"n": n})
+        client.flush()
+        client.join()
+    finally:
+        log.setLevel(level)
+        log.removeFilter(listen)
+    assert statuses
+    assert failures == []
+    assert Event.objects.count() - before == 250
+    assert {event.properties["n"] for event in Event.objects.all()} == set(range(250))
 
 
 @pytest.mark.node

@@ -182,7 +182,7 @@ def test_two_known_people_merge_only_on_purpose() -> None:
 
 @pytest.mark.parametrize("way", ["merge", "undo"])
 def test_a_large_merge_goes_in_pieces_and_is_finished_after_a_fall(way: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("segments.merge.STEP", 5)
+    monkeypatch.setattr("segments.merge_pieces.STEP", 5)
     monkeypatch.setattr("segments.unmerge.STEP", 5)
     gone, into = make_profile(anonymous_id="a"), make_profile(user_id="u")
     for n in range(23):
@@ -217,7 +217,7 @@ def test_a_large_merge_goes_in_pieces_and_is_finished_after_a_fall(way: str, mon
 
 
 def test_an_unfinished_merge_can_be_taken_back(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("segments.merge.STEP", 2)
+    monkeypatch.setattr("segments.merge_pieces.STEP", 2)
     gone, into = make_profile(anonymous_id="a"), make_profile(user_id="u")
     for n in range(5):
         make_fact(gone, "Viewed", at=NOW + timedelta(minutes=n))
