@@ -31,12 +31,12 @@ Origin = tuple[str, int]  # the block's key, "" for the template itself, and the
 
 @dataclass
 class Expanded:
-    """A source with its blocks in place: where each line was written, what was used, and what is wrong as (line,
+    """A source with its blocks in place: where each line was written, and what is wrong as (where it was written,
     message)."""
 
     text: str
     origins: list[Origin]
-    faults: list[tuple[int, str]] = field(default_factory=list)
+    faults: list[tuple[Origin, str]] = field(default_factory=list)
 
     def origin(self, line: int) -> Origin:
         """Where a line of the text was written."""
@@ -63,13 +63,13 @@ class Library:
     def expand(self, source: str, *, part: str, locale: str, layout: Block | None = None) -> Expanded:
         """The source of one part with its layout and blocks in place."""
         form = part if part in FORMS else "text"
-        faults: list[tuple[int, str]] = []
+        faults: list[tuple[Origin, str]] = []
         pieces: Iterable[tuple[str, Origin]] = [(source, ("", 1))]
         if layout is not None and part in ("mjml", "html"):
             frame = self._source(layout, form, locale)
             if frame is None or not CONTENT.search(frame):
                 said = {"key": layout.key, "form": form.upper()}
-                faults.append((1, _("the layout '%(key)s' has no %(form)s with {{ content }}") % said))
+                faults.append((("", 1), _("the layout '%(key)s' has no %(form)s with {{ content }}") % said))
             else:
                 pieces = _framed(frame, layout.key, source)
         done = list(self._pieces(pieces, form, locale, faults, ()))
@@ -77,7 +77,7 @@ class Library:
         return Expanded(text, _lines(done), faults)
 
     def _pieces(
-        self, pieces: Iterable[tuple[str, Origin]], form: str, locale: str, faults: list[tuple[int, str]],
+        self, pieces: Iterable[tuple[str, Origin]], form: str, locale: str, faults: list[tuple[Origin, str]],
         above: tuple[str, ...],
     ) -> Iterator[tuple[str, Origin]]:  # fmt: skip
         """The pieces with blocks put in; what cannot be put in is a fault at the line of the template."""
@@ -90,13 +90,15 @@ class Library:
                 line, at = first + text.count("\n", 0, found.start()), found.end()
                 block, wrong = self._find(found[1], form, locale, above)
                 if block is None:
-                    faults.append((line if not key else 1, wrong))
+                    faults.append(((key, line), wrong))
                     continue
                 inner = self._pieces([(block, (found[1], 1))], form, locale, faults, (*above, found[1]))
                 for piece, origin in inner:
                     room -= len(piece) + PIECE
                     if room < 0:
-                        faults.append((1, _("with its blocks it is longer than %(n)s KiB") % {"n": COMPILED // 1024}))
+                        faults.append(
+                            ((key, line), _("with its blocks it is longer than %(n)s KiB") % {"n": COMPILED // 1024})
+                        )
                         return
                     yield piece, origin
             yield text[at:], (key, first + text.count("\n", 0, at))

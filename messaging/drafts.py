@@ -15,7 +15,7 @@ from django.utils.translation import gettext as _
 from jinja2 import TemplateSyntaxError
 
 from common.params import Invalid, Problem
-from messaging.blocks import Expanded, Library
+from messaging.blocks import Expanded, Library, Origin
 from messaging.channels import channels
 from messaging.lints import Finding, Part, Severity, Use
 from messaging.models import Template
@@ -51,8 +51,13 @@ class Language:
 
     def note(self, message: str, part: str = "", line: int = 0) -> None:
         """Something is wrong here: an error, placed in the block where the line was written."""
-        block, own = self.sources[part].origin(line) if part in self.sources and line else ("", line)
-        said = Finding(Severity.ERROR, translated(message), self.locale, part, own, block)
+        known = part in self.sources and line
+        self.place(message, part, self.sources[part].origin(line) if known else ("", line))
+
+    def place(self, message: str, part: str, origin: Origin) -> None:
+        """The same, where the line was written."""
+        block, line = origin
+        said = Finding(Severity.ERROR, translated(message), self.locale, part, line, block)
         if said not in self.findings:
             self.findings.append(said)
 
@@ -114,8 +119,8 @@ def _work(template: Template, language: Language, sources: Mapping[str, str], li
     for name, source in sources.items():
         one = library.expand(source, part=name, locale=language.locale, layout=template.layout)
         language.sources[name] = one
-        for line, message in one.faults:
-            language.note(message, name, line)
+        for origin, message in one.faults:
+            language.place(message, name, origin)
         if name not in allowed:
             language.note(_("the channel has no such part"), name)
         faults = guard.check(one.text, html=name in html)
