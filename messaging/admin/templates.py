@@ -20,15 +20,14 @@ from common import audit, clock
 from common.admin import NoDelete, Page, complain, route, show
 from common.params import Invalid
 from messaging.admin.content import LABELS, ContentField, parts_of, spelt
+from messaging.admin.frames import SANDBOX
+from messaging.admin.gallery import GalleryRoutes
 from messaging.channels import ChannelError, channels
 from messaging.models import Template, TemplateVersion
 from messaging.publish import publish_template
 from messaging.render import Rendered, RenderError
 from messaging.trial import preview_as, send_trial
 from segments.models import Profile
-
-# What a preview may load: its own styles and images; nothing that runs, nothing of ours.
-SANDBOX = "sandbox; default-src 'none'; img-src https: http: data:; style-src 'unsafe-inline'; font-src https: data:"
 
 
 class TemplateForm(forms.ModelForm):  # type: ignore[type-arg]
@@ -47,7 +46,7 @@ class TemplateForm(forms.ModelForm):  # type: ignore[type-arg]
 
 
 @admin.register(Template)
-class TemplateAdmin(NoDelete, Page):
+class TemplateAdmin(GalleryRoutes, NoDelete, Page):
     """Messages in the making. What is sent is always a published version."""
 
     hint = _("No template yet. Recipes bring complete ones in both languages; or start with a subject and a text.")
@@ -63,6 +62,7 @@ class TemplateAdmin(NoDelete, Page):
     ordering = ["-updated_at"]
     prepopulated_fields = {"key": ["name"]}
     change_form_template = "admin/messaging/template/change_form.html"
+    list_before_template = "admin/messaging/template/before_list.html"
     fieldsets = [
         (None, {"fields": ["name", "name_zh", "key", "channel", "klass", "topic", "archived"]}),
         (_("The words"), {"fields": ["content"]}),
