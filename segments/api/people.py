@@ -23,9 +23,8 @@ class StageReasonSerializer(serializers.Serializer[Scores]):
     text = serializers.CharField(help_text="The sentence, in the language asked for")
 
 
-class ScoresSerializer(serializers.Serializer[Scores]):
+class NumbersSerializer(serializers.Serializer[Scores]):
     stage = serializers.CharField()
-    stage_reason = serializers.SerializerMethodField()
     stage_since = serializers.DateTimeField(allow_null=True)
     r = serializers.IntegerField(allow_null=True)
     f = serializers.IntegerField(allow_null=True)
@@ -39,6 +38,10 @@ class ScoresSerializer(serializers.Serializer[Scores]):
     first_order_at = serializers.DateTimeField(allow_null=True)
     last_order_at = serializers.DateTimeField(allow_null=True)
     computed_at = serializers.DateTimeField()
+
+
+class ScoresSerializer(NumbersSerializer):
+    stage_reason = serializers.SerializerMethodField()
 
     @extend_schema_field(StageReasonSerializer(allow_null=True))
     def get_stage_reason(self, row: Scores) -> Any:
@@ -69,7 +72,7 @@ class ProfileSerializer(serializers.Serializer[Profile]):
     points = serializers.SerializerMethodField()
 
     def get_user_ids(self, row: Profile) -> list[str]:
-        return [one.value for one in row.identities.all() if one.kind == Identity.Kind.USER]
+        return user_ids(row)
 
     @extend_schema_field(ScoresSerializer(allow_null=True))
     def get_scores(self, row: Profile) -> Any:
@@ -92,6 +95,11 @@ class OneProfile(ApiView):
     def get(self, request: Request, user_id: str) -> Response:
         self.asked()
         return Response(ProfileSerializer(person(user_id)).data)
+
+
+def user_ids(row: Profile) -> list[str]:
+    """The person's user ids, from identities that may have been fetched before."""
+    return [one.value for one in row.identities.all() if one.kind == Identity.Kind.USER]
 
 
 def person(user_id: str) -> Profile:

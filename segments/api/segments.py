@@ -14,7 +14,8 @@ from rest_framework.response import Response
 
 from common.periods import zone
 from segments.api.base import ApiView
-from segments.models import Identity, Membership, Segment
+from segments.api.people import user_ids
+from segments.models import Membership, Segment
 from segments.rules.compile import people
 from segments.rules.explain import sentence
 from segments.rules.operators import At
@@ -56,7 +57,7 @@ class MemberSerializer(serializers.Serializer[Membership]):
     entered_at = serializers.DateTimeField()
 
     def get_user_ids(self, row: Membership) -> list[str]:
-        return [one.value for one in row.profile.identities.all() if one.kind == Identity.Kind.USER]
+        return user_ids(row.profile)
 
 
 class CountQuery(serializers.Serializer[Any]):

@@ -5,8 +5,10 @@ from __future__ import annotations
 from django.urls import path
 
 from segments.api.description import Schema
+from segments.api.life import Health, Timeline
 from segments.api.people import OneProfile
 from segments.api.privacy import Erase, Export, MergeInto, Undo
+from segments.api.scores import HealthBands, Rfm, ScoredPeople, SetHealth, SetRfm, Stages
 from segments.api.segment_verbs import Cancel, Overlaps, Preview, Rebuild, Runs, Save, State
 from segments.api.segments import Count, Members, OneSegment, Segments
 
@@ -23,6 +25,14 @@ urlpatterns = [
     path("api/segments/<slug:key>/cancel", Cancel.as_view(), name="api-segment-cancel"),
     path("api/segments/<slug:key>/state", State.as_view(), name="api-segment-state"),
     path("api/rules/preview", Preview.as_view(), name="api-rule-preview"),
+    path("api/scores/rfm", Rfm.as_view(), name="api-scores-rfm"),
+    path("api/scores/rfm/settings", SetRfm.as_view(), name="api-scores-rfm-settings"),
+    path("api/scores/stages", Stages.as_view(), name="api-scores-stages"),
+    path("api/scores/health", HealthBands.as_view(), name="api-scores-health"),
+    path("api/scores/health/settings", SetHealth.as_view(), name="api-scores-health-settings"),
+    path("api/scores/people", ScoredPeople.as_view(), name="api-scores-people"),
+    path("api/people/<uuid:public_id>/health", Health.as_view(), name="api-person-health"),
+    path("api/people/<uuid:public_id>/timeline", Timeline.as_view(), name="api-person-timeline"),
     path("api/people/<uuid:public_id>/export", Export.as_view(), name="api-person-export"),
     path("api/people/<uuid:public_id>/erase", Erase.as_view(), name="api-person-erase"),
     path("api/people/<uuid:public_id>/merge", MergeInto.as_view(), name="api-person-merge"),
