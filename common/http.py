@@ -10,15 +10,17 @@ from __future__ import annotations
 
 import base64
 import binascii
+import contextlib
 import hashlib
 import hmac
 import logging
 import socket
-import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
+from threading import Timer
+from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
@@ -27,6 +29,7 @@ from django.conf import settings
 CONNECT_SECONDS = 5.0
 TOTAL_SECONDS = 10.0
 ANSWER_BYTES = 64 * 1024
+TOO_LONG = "the answer took too long"
 PORTS = {"https": {443, 8443}, "http": {80, 8080}}
 # What ipaddress calls global though it leads inside: NAT64, 6to4, Teredo, site-local, protocol assignments.
 INSIDE = [
@@ -64,7 +67,7 @@ class Failed(Exception):
 
 @dataclass(frozen=True)
 class Answer:
-    """Status, headers (lower case) and at most 64 KiB of the unpacked body; `cut` when there was more."""
+    """Status, headers (lower case) and as much of the unpacked body as was wanted; `cut` when there was more."""
 
     status: int
     headers: Mapping[str, str]
@@ -108,38 +111,82 @@ def check(url: str, *, resolve: Resolve = resolve) -> tuple[str, Address]:
 
 
 def call(
-    method: str, url: str, *, body: bytes = b"", headers: Mapping[str, str] | None = None, resolve: Resolve = resolve
+    method: str,
+    url: str,
+    *,
+    body: bytes = b"",
+    headers: Mapping[str, str] | None = None,
+    resolve: Resolve = resolve,
+    seconds: float = TOTAL_SECONDS,
+    most: int = ANSWER_BYTES,
 ) -> Answer:
-    """Call another server. Raises Refused before anything is sent, Failed when no whole answer came."""
+    """Call another server; it has `seconds` for its whole answer, of which `most` octets are read. Raises Refused
+    before anything is sent, Failed when no whole answer came."""
     host, address = check(url, resolve=resolve)
     parts = urlsplit(url)
     literal = f"[{address}]" if address.version == 6 else str(address)
     target = httpx.URL(url).copy_with(host=literal)
     said = {**(headers or {}), "Host": parts.netloc}
-    timeout = httpx.Timeout(TOTAL_SECONDS, connect=CONNECT_SECONDS)
-    limit = time.monotonic() + TOTAL_SECONDS
+    timeout = httpx.Timeout(seconds, connect=min(CONNECT_SECONDS, seconds))
+    deadline = _Deadline()
+    extensions = {"sni_hostname": host, "trace": deadline.watch}
     try:
         with (
+            deadline.running(seconds),
             httpx.Client(timeout=timeout, trust_env=False, follow_redirects=False) as client,
-            client.stream(method, target, content=body, headers=said, extensions={"sni_hostname": host}) as response,
+            client.stream(method, target, content=body, headers=said, extensions=extensions) as response,
         ):
-            content, cut = _read(response, limit)
-            return Answer(response.status_code, {k.lower(): v for k, v in response.headers.items()}, content, cut)
+            content, cut = _read(response, most)
+            found = Answer(response.status_code, {k.lower(): v for k, v in response.headers.items()}, content, cut)
     except (httpx.ConnectError, httpx.ConnectTimeout) as error:
         raise Failed(type(error).__name__, begun=False) from None
     except httpx.HTTPError as error:
-        raise Failed(type(error).__name__, begun=True) from None
+        raise Failed(TOO_LONG if deadline.passed else type(error).__name__, begun=True) from None
+    if deadline.passed:
+        raise Failed(TOO_LONG, begun=True)
+    return found
 
 
-def _read(response: httpx.Response, limit: float) -> tuple[bytes, bool]:
-    """The unpacked body, up to the size and the time allowed."""
+class _Deadline:
+    """Cuts the connection when the time is up. A timeout of httpx bounds one read and not their sum: a server that
+    sends its headers one octet at a time would otherwise hold us for ever."""
+
+    def __init__(self) -> None:
+        self.passed = False
+        self._socket: socket.socket | None = None
+
+    def watch(self, event: str, info: Mapping[str, Any]) -> None:
+        """httpx's "trace" extension: learn the socket once there is one, and once it speaks TLS."""
+        if event in ("connection.connect_tcp.complete", "connection.start_tls.complete"):
+            self._socket = info["return_value"].get_extra_info("socket")
+            if self.passed:
+                self._cut()
+
+    @contextlib.contextmanager
+    def running(self, seconds: float) -> Iterator[None]:
+        """Cut after so many seconds unless the block ended before."""
+        timer = Timer(seconds, self._cut)
+        timer.daemon = True
+        timer.start()
+        try:
+            yield
+        finally:
+            timer.cancel()
+
+    def _cut(self) -> None:
+        self.passed = True
+        if self._socket is not None:
+            with contextlib.suppress(OSError):
+                self._socket.shutdown(socket.SHUT_RDWR)
+
+
+def _read(response: httpx.Response, most: int) -> tuple[bytes, bool]:
+    """The unpacked body, up to the size allowed."""
     content = b""
     for chunk in response.iter_bytes(8192):
         content += chunk
-        if len(content) > ANSWER_BYTES:
-            return content[:ANSWER_BYTES], True
-        if time.monotonic() > limit:
-            raise Failed("the answer took too long", begun=True)
+        if len(content) > most:
+            return content[:most], True
     return content, False
 
 

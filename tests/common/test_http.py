@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import threading
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -110,6 +112,39 @@ def test_it_follows_no_redirect(partner: str) -> None:
 def test_it_cuts_what_unpacks_too_large(partner: str) -> None:
     answer = call("POST", f"http://{partner}/bomb", resolve=home)
     assert (len(answer.body), answer.cut) == (ANSWER_BYTES, True)
+
+
+class Dripping(BaseHTTPRequestHandler):
+    """A server that never stands still and never comes to an end: in its headers, or in its body."""
+
+    def do_GET(self) -> None:
+        with contextlib.suppress(OSError):
+            self.wfile.write(b"HTTP/1.1 200 OK\r\n" + (b"\r\n" if self.path == "/body" else b"X-Slow: "))
+            for _ in range(100):
+                time.sleep(0.1)
+                self.wfile.write(b"x")
+                self.wfile.flush()
+
+    def log_message(self, *args: Any) -> None: ...
+
+
+@pytest.mark.parametrize("path", ["/headers", "/body"])
+def test_one_octet_at_a_time_does_not_hold_us_beyond_our_time(settings: Any, path: str) -> None:
+    settings.OUTBOUND_HTTP, settings.OUTBOUND_PRIVATE = True, ["127.0.0.0/8"]
+    server = HTTPServer(("127.0.0.1", 0), Dripping)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    began = time.monotonic()
+    with pytest.raises(Failed, match="took too long") as late:
+        call("GET", f"http://partner.example:{server.server_port}{path}", resolve=home, seconds=0.5)
+    assert late.value.begun
+    assert time.monotonic() - began < 2
+    server.shutdown()
+    server.server_close()
+
+
+def test_as_much_is_read_as_was_asked_for(partner: str) -> None:
+    answer = call("POST", f"http://{partner}/x", body=b"hello", resolve=home, most=3)
+    assert (answer.body, answer.cut) == (partner.encode()[:3], True)
 
 
 def test_a_broken_answer_leaves_it_unknown_and_a_closed_door_does_not(partner: str) -> None:
