@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
+from functools import lru_cache
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 FALLBACK = "UTC"
@@ -56,6 +57,7 @@ def next_local(at: datetime, wall: time, tz: ZoneInfo) -> datetime:
     raise AssertionError("a wall time occurs every day")
 
 
+@lru_cache(maxsize=4096)  # everybody's next change falls on one of few days
 def start_of_day(day: date, tz: ZoneInfo) -> datetime:
     """The UTC instant at which the local day begins."""
     return resolve(datetime.combine(day, time.min), tz)

@@ -6,8 +6,8 @@ A missing part is left out and lowers the coverage; it is never taken for bad. S
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 from common.periods import local_date, start_of_day
@@ -24,8 +24,7 @@ RANK = {"": 0, Band.AT_RISK.value: 1, Band.WATCH.value: 2, Band.HEALTHY.value: 3
 Bounds = tuple[float, float]
 
 
-@dataclass(frozen=True)
-class Judged:
+class Judged(NamedTuple):
     """A score from 0 to 100 (None: too little is known), how much of the weights it rests on, and its trend."""
 
     score: float | None
@@ -33,8 +32,7 @@ class Judged:
     trend: float | None = None
 
 
-@dataclass(frozen=True)
-class Held:
+class Held(NamedTuple):
     """A band as kept: `pending` is another one in which the score lies, not far and not long enough."""
 
     band: str
@@ -54,13 +52,16 @@ def part(value: float, bounds: Bounds) -> float:
 
 def score_of(values: Mapping[str, float | None], weights: Mapping[str, float], bounds: Mapping[str, Bounds]) -> Judged:
     """The weighted mean of the known parts; None where less than half of the weights is known."""
-    total = sum(weights.values())
-    known = {key: value for key, value in values.items() if value is not None and weights.get(key, 0) > 0}
-    weight = sum(weights[key] for key in known)
+    total = weight = points = 0.0
+    for key, share in weights.items():
+        total += share
+        value = values.get(key)
+        if value is not None and share > 0:
+            weight += share
+            points += share * part(value, bounds[key])
     coverage = round(weight / total, 4) if total else 0.0
-    if not known or coverage < ENOUGH:
+    if not weight or coverage < ENOUGH:
         return Judged(None, coverage)
-    points = sum(weights[key] * part(value, bounds[key]) for key, value in known.items())
     return Judged(round(points / weight, 3), coverage)
 
 

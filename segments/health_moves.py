@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from math import ceil, floor
-from typing import Any
+from typing import Any, NamedTuple
 
 from common.semijoin import among
 from segments.bulk import insert
@@ -47,8 +47,7 @@ class Reason:
     rules: bool = False
 
 
-@dataclass(frozen=True)
-class Move:
+class Move(NamedTuple):
     """One person's row as it was (None: never judged) and as it is now; `why` is the reason for the band."""
 
     profile: int
@@ -73,7 +72,7 @@ def write_moves(moves: Sequence[Move], *, now: datetime) -> None:
 
 def tell_moves(moves: Sequence[Move], *, now: datetime, reason: Reason) -> None:
     """A history row and a fact for every band that moved, and a fact where score or trend passed a step."""
-    source, facts = engine_source(), []
+    source, facts, at = engine_source(), [], now.isoformat()
 
     def tell(move: Move, name: str, key: str, said: Row) -> None:
         live, depth = reason.live.get(move.profile, True), reason.depth.get(move.profile, 0)
@@ -86,12 +85,12 @@ def tell_moves(moves: Sequence[Move], *, now: datetime, reason: Reason) -> None:
         worse = bool(change.after) and RANK[change.after] < RANK[change.before]
         said = {"before": change.before, "after": change.after, "worse": worse}
         said |= {"score": change.score, "trend": change.trend, "reason": change.reason}
-        key = f"health:{move.profile}:{now.isoformat()}:{change.before}:{change.after}"
+        key = f"health:{move.profile}:{at}:{change.before}:{change.after}"
         tell(move, names.HEALTH_CHANGED, key, said)
     for move in moves:
         row = move.row
         if any(step(row[name]) != step(move.was(name)) for name in ("score", "trend")):
-            key = f"health score:{move.profile}:{now.isoformat()}:{row['score']}:{row['trend']}"
+            key = f"health score:{move.profile}:{at}:{row['score']}:{row['trend']}"
             tell(move, names.HEALTH_SCORED, key, {"score": row["score"], "trend": row["trend"]})
     append_facts(facts, now=now)
 

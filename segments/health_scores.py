@@ -20,11 +20,12 @@ from segments.health_moves import FIELDS, Move, Reason, Row, tell_moves, write_m
 from segments.health_rules import rules_in_force
 from segments.health_values import Measured, Rules, Values, measure_page
 from segments.models import Cursor, Health, Profile
-from segments.passes import BATCH, causes, in_batches, in_rounds, locked_rows, next_of_everyone, next_of_silent
+from segments.passes import causes, in_batches, in_rounds, locked_rows, next_of_everyone, next_of_silent
 
 READER = "health"
 PASS = "health:everyone"
 PAGE = 2000
+EVERYBODY = 5000  # people of one page of the pass over everybody
 ALWAYS = frozenset({names.MERGED, names.CORRECTED, names.ERASED})
 
 
@@ -71,7 +72,7 @@ def judge_shard(shard: int, now: datetime, *, rules: Rules) -> int:
 def judge_people(ids: Collection[int], *, now: datetime, rules: Rules, reason: Reason | None = None) -> int:
     """Judge the given people and write those rows that differ, with their history and facts.
 
-    Call inside a transaction. A handful of statements per 500 people; returns how many rows were written.
+    Call inside a transaction. A handful of statements per batch; returns how many rows were written.
     """
     return in_batches(ids, partial(_judge_batch, now=now, rules=rules, reason=reason or Reason()))
 
@@ -126,7 +127,7 @@ def _next_of_everyone(rules: Rules, now: datetime) -> int | None:
 
     def page(after: int) -> tuple[int, int | None]:
         alive = Profile.objects.filter(pk__gt=after, merged_into__isnull=True, erased_at__isnull=True)
-        ids = list(alive.order_by("pk").values_list("pk", flat=True)[:BATCH])
+        ids = list(alive.order_by("pk").values_list("pk", flat=True)[:EVERYBODY])
         due = Health.objects.filter(among("pk", ids), next_change_at__lte=now).values_list("pk", flat=True)
         quiet = Reason(dict.fromkeys(ids, False) | dict.fromkeys(due, True), rules=True)
         return judge_people(ids, now=now, rules=rules, reason=quiet), ids[-1] if ids else None

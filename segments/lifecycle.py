@@ -13,6 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import date, datetime, timedelta
 from itertools import pairwise
+from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 from common.periods import local_date, start_of_day
@@ -51,8 +52,7 @@ class Rhythm:
         return cls(**{key: float(value) for key, value in raw.items()})
 
 
-@dataclass(frozen=True)
-class Judged:
+class Judged(NamedTuple):
     """A stage by the bare rule: `warn` and `churn` are the silences in days that it was measured against."""
 
     stage: Stage
@@ -62,8 +62,7 @@ class Judged:
     own: float | None = None
 
 
-@dataclass(frozen=True)
-class Standing:
+class Standing(NamedTuple):
     """A stage as kept: `pending` is a worse one that has not held long enough yet. `changes_on` is the next
     instant at which silence alone may change it."""
 

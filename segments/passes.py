@@ -16,7 +16,7 @@ from common.semijoin import among
 from segments.facts.fact import Fact
 from segments.models import Cursor
 
-BATCH = 500
+BATCH = 2000
 ROUNDS = 40  # batches of one look; what is left is done at the next
 Row = dict[str, Any]
 M = TypeVar("M", bound=Model)

@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from operator import itemgetter
+from typing import Any, NamedTuple
 
 from common.semijoin import among
 from segments.bulk import insert
 from segments.facts import names
 from segments.facts.append import append_facts, engine_source
 from segments.facts.fact import NewFact
-from segments.models import Event, StageChange
+from segments.models import Event
 from segments.models.known import Stage
 from segments.stage_reasons import unpack
 
@@ -49,8 +50,7 @@ class Reason:
     anew: Collection[int] = ()
 
 
-@dataclass(frozen=True)
-class Move:
+class Move(NamedTuple):
     """One person's row as it was (None: never scored) and as it is now; `why` is the reason for the stage."""
 
     profile: int
@@ -59,13 +59,11 @@ class Move:
     row: Row
     why: str
 
-    def was(self, name: str) -> Any:
-        return self.old[name] if self.old else "" if name in ("cell", "octant", "stage") else None
-
 
 def write_moves(moves: Sequence[Move], *, now: datetime, edges: int | None) -> None:
     """Insert or replace the rows, in one statement."""
-    rows = [(move.profile, *(move.row[name] for name in FIELDS), edges, now) for move in moves]
+    values = itemgetter(*FIELDS)
+    rows = [(move.profile, *values(move.row), edges, now) for move in moves]
     sets = ", ".join(f"{name} = excluded.{name}" for name in (*FIELDS, "edges_id", "computed_at"))
     insert("segments_scores", COLUMNS, rows, conflict=f"(profile_id) DO UPDATE SET {sets}")
 
@@ -74,7 +72,7 @@ def tell_moves(moves: Sequence[Move], *, now: datetime, reason: Reason) -> None:
     """History rows and facts for those whose stage or scores moved; what history alone brought about may trigger
     nothing, so a person first met is told of only if a live order is known."""
     fresh = _with_live_orders([move.profile for move in moves if move.old is None])
-    source, facts = engine_source(), []
+    source, facts, at = engine_source(), [], now.isoformat()
 
     def tell(move: Move, name: str, key: str, said: Row) -> None:
         live = move.profile in fresh if move.old is None else reason.live.get(move.profile, True)
@@ -84,33 +82,34 @@ def tell_moves(moves: Sequence[Move], *, now: datetime, reason: Reason) -> None:
                     depth=depth)
         )  # fmt: skip
 
-    for move, change in _stage_changes(moves, now=now):
-        key, numbers = unpack(change.reason)
-        said = {"before": change.before, "after": change.after, "reason": key, **numbers}
-        tell(move, names.STAGE_CHANGED, f"stage:{move.profile}:{now.isoformat()}:{change.after}", said)
+    for move, before, after, why in _stage_changes(moves, now=now):
+        key, numbers = unpack(why)
+        said = {"before": before, "after": after, "reason": key, **numbers}
+        tell(move, names.STAGE_CHANGED, f"stage:{move.profile}:{at}:{after}", said)
+    scored, unscored = itemgetter(*RFM), (None, None, None, "", "")
     for move in moves:
-        row = move.row
-        if any(row[name] != move.was(name) for name in RFM):
-            key = f"rfm:{move.profile}:{now.isoformat()}:{row['octant']}:{row['r']}{row['f']}{row['m']}"
-            tell(move, names.RFM_CHANGED, key, {"before": move.was("cell"), "after": row["cell"]})
-        until = move.was("won_back_until")
-        if until and not row["won_back_until"] and row["stage"] == move.was("stage"):
+        row, old = move.row, move.old
+        if scored(row) != (scored(old) if old else unscored):
+            key = f"rfm:{move.profile}:{at}:{row['octant']}:{row['r']}{row['f']}{row['m']}"
+            tell(move, names.RFM_CHANGED, key, {"before": old["cell"] if old else "", "after": row["cell"]})
+        until = old["won_back_until"] if old else None
+        if old and until and not row["won_back_until"] and row["stage"] == old["stage"]:
             tell(move, names.STAGE_CHANGED, f"won back:{move.profile}:{until.isoformat()}", {"won_back": False})
     append_facts(facts, now=now)
 
 
-def _stage_changes(moves: Sequence[Move], *, now: datetime) -> list[tuple[Move, StageChange]]:
-    """The history rows; becoming a prospect at first sight is no change."""
-    moved = [move for move in moves if move.row["stage"] != (move.was("stage") or Stage.PROSPECT.value)]
-    rows = [
-        StageChange(
-            profile_id=move.profile, at=now, before=move.was("stage"), after=move.row["stage"], reason=move.why[:200]
-        )
-        for move in moved
-    ]
-    if rows:
-        insert("segments_stagechange", CHANGES, [(c.profile_id, c.at, c.before, c.after, c.reason) for c in rows])
-    return list(zip(moved, rows, strict=True))
+def _stage_changes(moves: Sequence[Move], *, now: datetime) -> list[tuple[Move, str, str, str]]:
+    """Write the history rows and return (move, before, after, reason); becoming a prospect at first sight is no
+    change."""
+    changes = []
+    for move in moves:
+        before, after = move.old["stage"] if move.old else "", move.row["stage"]
+        if after != (before or Stage.PROSPECT.value):
+            changes.append((move, before, after, move.why[:200]))
+    if changes:
+        rows = [(move.profile, now, before, after, why) for move, before, after, why in changes]
+        insert("segments_stagechange", CHANGES, rows)
+    return changes
 
 
 def _with_live_orders(ids: Collection[int]) -> set[int]:

@@ -51,12 +51,13 @@ class Stored(NamedTuple):
 
 @dataclass(frozen=True)
 class Page:
-    """The people who must be scored anew, those of them whose stage another rule judged, and the last person looked
-    at (None: there was nobody left)."""
+    """The people who must be scored anew, those of them whose stage another rule judged, those never scored, and the
+    last person looked at (None: there was nobody left)."""
 
     stale: list[int]
     last: int | None
     turned: frozenset[int] = frozenset()
+    new: frozenset[int] = frozenset()
 
 
 def stale_page(after: int, *, now: datetime, zone: ZoneInfo, edges: Edges, limit: int) -> Page:
@@ -74,7 +75,7 @@ def stale_page(after: int, *, now: datetime, zone: ZoneInfo, edges: Edges, limit
     look = _Look(now, local_date(now, zone), zone, edges, old)
     stale = [pk for pk, sums in ordered.items() if pk not in rows or not look.holds(rows[pk], sums)]
     turned = {pk for pk in stale if pk in rows and look.turned(rows[pk])}
-    return Page(stale, max(ordered), frozenset(turned))
+    return Page(stale, max(ordered), frozenset(turned), frozenset(ordered.keys() - rows.keys()))
 
 
 def _ordered(after: int, *, now: datetime, limit: int) -> dict[int, tuple[Any, ...]]:

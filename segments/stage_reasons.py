@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from functools import lru_cache
+from types import MappingProxyType
 
 from common.text import say
 
@@ -22,13 +24,15 @@ def pack(key: str, numbers: Numbers) -> str:
     return f"{key}:{said}" if said else key
 
 
-def unpack(stored: str) -> tuple[str, dict[str, float]]:
+@lru_cache(maxsize=4096)  # many people have the same reason
+def unpack(stored: str) -> tuple[str, Numbers]:
     """The key and its numbers; a key of "" for a text that is not one of ours."""
     found = STORED.fullmatch(stored)
     if found is None:
         return "", {}
     pairs = (pair.partition("=") for pair in (found[2] or "").split(",") if pair)
-    return found[1], {name: int(value) if value.isdigit() else float(value) for name, _, value in pairs}
+    numbers = {name: int(value) if value.isdigit() else float(value) for name, _, value in pairs}
+    return found[1], MappingProxyType(numbers)
 
 
 def in_words(stored: str, language: str | None = None) -> str:

@@ -68,6 +68,18 @@ def append_engine_facts(facts: Iterable[EngineFact], *, now: datetime, live: boo
     )
 
 
+def selected(rows: str) -> str:
+    """The statement for PostgreSQL that appends what the engine itself states of many people, read from `rows`
+    (profile_id, shard, name, key, properties, live) of the same statement. Named parameters: the engine's `source`
+    and `now`. Call `ensure_cluster` before."""
+    return (
+        f"INSERT INTO segments_event ({NAMES}, tx)"
+        f" SELECT %(source)s::bigint, key, profile_id, shard, '{SYSTEM}', name, %(now)s::timestamptz,"
+        f" %(now)s::timestamptz, NULL, live, '', 0, properties, '{{}}'::jsonb, {_TX} FROM {rows}"
+        " ON CONFLICT (source_id, key) DO NOTHING"
+    )
+
+
 def engine_source() -> int:
     """The id of the engine's own source, made at first use."""
     source, _ = Source.objects.get_or_create(
