@@ -9,6 +9,7 @@ from unfold.contrib.filters.admin import ChoicesDropdownFilter, RelatedDropdownF
 
 from common.admin import LargePage, ReadOnly, show
 from segments.models import Membership, SegmentRun
+from segments.refresh.words import why_in_words
 
 
 @admin.register(Membership)
@@ -43,11 +44,12 @@ class SegmentRunAdmin(ReadOnly, LargePage):
         ("segment", RelatedDropdownFilter),
         ("state", ChoicesDropdownFilter),
         ("mode", ChoicesDropdownFilter),
+        ("why", ChoicesDropdownFilter),
     ]
     list_select_related = ["segment"]
     ordering = ["-id"]
     sortable_by: list[str] = []
-    fields = [*list_display, "as_of", "finished_at", "error"]
+    fields = [*list_display, "the_choice", "as_of", "finished_at", "error"]
 
     @admin.display(description=_("segment"))
     def the_segment(self, run: SegmentRun) -> SafeString | str:
@@ -56,6 +58,10 @@ class SegmentRunAdmin(ReadOnly, LargePage):
     @admin.display(description=_("state"))
     def the_state(self, run: SegmentRun) -> SafeString | str:
         return show.state_of(run)
+
+    @admin.display(description=_("why this pass"))
+    def the_choice(self, run: SegmentRun) -> str:
+        return why_in_words(run) or "–"
 
     @admin.display(description=_("took"))
     def took(self, run: SegmentRun) -> str:

@@ -28,6 +28,7 @@ from segments.admin.segment_routes import SegmentRoutes, is_due
 from segments.models import Segment, SegmentRun
 from segments.overlaps import run_under_way
 from segments.refresh import give_rule
+from segments.refresh.words import why_in_words
 from segments.rules.explain import sentence
 
 
@@ -152,4 +153,4 @@ def _chart(history: list[tuple[Any, int]]) -> str:
 
 
 def _run(run: SegmentRun) -> dict[str, Any]:
-    return {"run": run, "pill": show.state_of(run), "took": took(run)}
+    return {"run": run, "pill": show.state_of(run), "took": took(run), "why": why_in_words(run)}

@@ -22,6 +22,7 @@ from segments.models import Segment, SegmentRun
 from segments.overlaps import overlaps, run_under_way
 from segments.patience import LONG, TooSlow, patient
 from segments.refresh import build_anew, cancel_run, give_rule
+from segments.refresh.words import why_in_words
 from segments.rules.explain import sentence
 from segments.rules.order import prove_rule
 from segments.rules.tree import Rule
@@ -64,6 +65,16 @@ class StateRequest(serializers.Serializer[Any]):
 class RunSerializer(serializers.Serializer[SegmentRun]):
     mode = serializers.CharField(help_text="changed, full or build")
     state = serializers.CharField(help_text="running, done, failed or cancelled")
+    why = serializers.CharField(
+        help_text="Why this pass: few or many people may have changed, backlog (many new facts), moves (many change"
+        " sides), day (a new local day), rule (built anew); empty for runs before this was kept"
+    )
+    estimated = serializers.IntegerField(
+        allow_null=True,
+        help_text="People the choice was made by; facts where why is backlog. Reached, if why isn't few",
+    )
+    threshold = serializers.IntegerField(allow_null=True, help_text="Above this number everyone is looked at")
+    said = serializers.SerializerMethodField(help_text="The choice of the pass in the caller's language")
     progress = serializers.IntegerField(help_text="Per cent")
     candidates = serializers.IntegerField()
     entered = serializers.IntegerField()
@@ -73,6 +84,9 @@ class RunSerializer(serializers.Serializer[SegmentRun]):
     started_at = serializers.DateTimeField()
     finished_at = serializers.DateTimeField(allow_null=True)
     error = serializers.CharField()
+
+    def get_said(self, run: SegmentRun) -> str:
+        return why_in_words(run)
 
 
 class OverlapSerializer(serializers.Serializer[Any]):

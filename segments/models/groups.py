@@ -65,12 +65,24 @@ class Membership(models.Model):
 
 
 class SegmentRun(models.Model):
-    """One refresh of one segment: what it looked at, what changed, how long it took."""
+    """One refresh of one segment: what it looked at, what changed, how long it took, and why by this pass.
+
+    `estimated` is what the choice of the pass was made by (people, or facts where these are too many to read), and
+    `threshold` the number above which a pass over everyone is cheaper; both are empty where there was no choice.
+    """
 
     class Mode(models.TextChoices):
         CHANGED = "changed", _("changed people")
         FULL = "full", _("everyone")
         BUILD = "build", _("first build")
+
+    class Why(models.TextChoices):
+        FEW = "few", _("few may have changed")
+        MANY = "many", _("many may have changed")
+        BACKLOG = "backlog", _("many new facts")
+        MOVES = "moves", _("many change sides")
+        DAY = "day", _("a new day began")
+        RULE = "rule", _("built anew")
 
     class State(models.TextChoices):
         RUNNING = "running", _("running")
@@ -88,6 +100,9 @@ class SegmentRun(models.Model):
     segment = models.ForeignKey(Segment, models.CASCADE, db_index=False, related_name="runs")
     mode = models.CharField(_("mode"), max_length=8, choices=Mode)
     state = models.CharField(_("state"), max_length=9, choices=State, default=State.RUNNING)
+    why = models.CharField(_("why this pass"), max_length=7, choices=Why, blank=True, default="", db_default="")
+    estimated = models.PositiveIntegerField(_("estimated"), null=True)
+    threshold = models.PositiveIntegerField(_("threshold"), null=True)
     as_of = models.DateTimeField(_("as of"))
     started_at = models.DateTimeField(_("started"))
     finished_at = models.DateTimeField(_("finished"), null=True)
@@ -105,6 +120,7 @@ class SegmentRun(models.Model):
         constraints = [
             in_choices("segment_run_state", "state", ["running", "done", "failed", "cancelled"]),
             in_choices("segment_run_mode", "mode", ["changed", "full", "build"]),
+            in_choices("segment_run_why", "why", ["", "few", "many", "backlog", "moves", "day", "rule"]),
         ]
 
     def __str__(self) -> str:

@@ -19,7 +19,7 @@ from common.semijoin import Sql, among
 from segments.facts.fact import Position
 from segments.facts.names import CORRECTED, ERASED, MERGED, SEGMENT_ENTERED, SEGMENT_LEFT
 from segments.facts.read import after
-from segments.models import Event, Profile
+from segments.models import Event, Profile, SegmentRun
 from segments.rules.compile import blank, reads_of
 from segments.rules.operators import Reads
 from segments.rules.tree import Rule
@@ -59,16 +59,30 @@ def most_candidates() -> int:
     return max(FEW, int(last * SHARE))
 
 
-def find_candidates(rule: Rule, since: Since, *, most: int) -> set[int] | None:
-    """Ids of all who may have changed sides; None when they are more than `most`, or the facts to read too many."""
-    if _log(since)[: BACKLOG + 1].count() > BACKLOG:
-        return None
+@dataclass(frozen=True)
+class Choice:
+    """Why a pass was taken: what was estimated, and above which number a pass over everyone is cheaper."""
+
+    why: SegmentRun.Why
+    estimated: int | None = None
+    threshold: int | None = None
+
+
+def find_candidates(rule: Rule, since: Since) -> tuple[set[int] | None, Choice]:
+    """Ids of all who may have changed sides, and the choice that this makes.
+
+    None when they are too many, or the facts to read are; what is estimated is then a number that they reach.
+    """
+    backlog = _log(since)[: BACKLOG + 1].count()
+    if backlog > BACKLOG:
+        return None, Choice(SegmentRun.Why.BACKLOG, backlog, BACKLOG)
     found: set[int] = set()
+    most = most_candidates()
     for rows in (changed(names_read(rule), since), *crossing(reads_of(rule), since)):
         found.update(rows.values_list("profile_id", flat=True).distinct()[: most + 1])
         if len(found) > most:
-            return None
-    return found
+            return None, Choice(SegmentRun.Why.MANY, len(found), most)
+    return found, Choice(SegmentRun.Why.FEW, len(found), most)
 
 
 def changed(names: frozenset[str], since: Since) -> QuerySet[Event]:

@@ -15,6 +15,7 @@ from common.semijoin import has
 from common.states import move
 from segments.facts.position import horizon
 from segments.models import Membership, Segment, SegmentRun
+from segments.refresh.candidates import Choice
 from segments.refresh.task import (
     SLICE,
     Refreshed,
@@ -25,7 +26,7 @@ from segments.refresh.task import (
     lock,
     read_task,
     start,
-    whole_mode,
+    whole_choice,
     write,
 )
 from segments.rules.compile import people
@@ -35,15 +36,16 @@ LOST = timedelta(minutes=10)
 RUNNING = SegmentRun.State.RUNNING
 
 
-def refresh_everyone(pk: int, now: datetime) -> Refreshed:
+def refresh_everyone(pk: int, now: datetime, *, choice: Choice) -> Refreshed:
     """The pass over everyone: the difference is read without a lock, and written in batches."""
     with transaction.atomic():
         segment = lock(pk, wait=False)
         if segment is None or _is_under_way(segment):
             return Refreshed(segment.key if segment else str(pk), "busy")
         task = read_task(segment, now)
-        mode = whole_mode(task) or SegmentRun.Mode.FULL
-        run = start(task, mode)
+        choice = whole_choice(task) or choice
+        mode = SegmentRun.Mode.BUILD if choice.why == SegmentRun.Why.RULE else SegmentRun.Mode.FULL
+        run = start(task, mode, choice)
     since = task.since(horizon())
     entering, leaving = _whole_difference(task)
     report = Refreshed(segment.key, str(mode), candidates=len(entering) + len(leaving))

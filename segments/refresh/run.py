@@ -16,9 +16,9 @@ from common.states import move
 from segments.facts.names import MERGED
 from segments.facts.position import horizon
 from segments.models import Membership, Segment, SegmentRun
-from segments.refresh.candidates import changed, find_candidates, most_candidates
+from segments.refresh.candidates import Choice, changed, find_candidates
 from segments.refresh.everyone import RUNNING, refresh_everyone
-from segments.refresh.task import Refreshed, Task, arrive, batches, end, lock, read_task, start, whole_mode, write
+from segments.refresh.task import Refreshed, Task, arrive, batches, end, lock, read_task, start, whole_choice, write
 from segments.rules.compile import matching
 from segments.rules.order import in_order, prove_rule, read_by
 
@@ -47,10 +47,8 @@ def refresh_segment(segment: Segment, now: datetime) -> Refreshed:
     written in batches, the cursor with the last. Raises what went wrong after noting it on the segment.
     """
     try:
-        report = _refresh_changed(segment.pk, now)
-        if report is not None:
-            return report
-        return refresh_everyone(segment.pk, now)
+        done = _refresh_changed(segment.pk, now)
+        return done if isinstance(done, Refreshed) else refresh_everyone(segment.pk, now, choice=done)
     except Exception as error:
         _note_failure(segment, error, now)
         raise
@@ -84,26 +82,26 @@ def cancel_run(run: SegmentRun) -> bool:
         return True
 
 
-def _refresh_changed(pk: int, now: datetime) -> Refreshed | None:
-    """The pass over those who may have changed, in one transaction; None when everyone must be looked at."""
+def _refresh_changed(pk: int, now: datetime) -> Refreshed | Choice:
+    """The pass over those who may have changed, in one transaction; or why everyone is to be looked at instead."""
     with transaction.atomic():
         segment = lock(pk, wait=False)
         if segment is None:
             return Refreshed(str(pk), "busy")
         task = read_task(segment, now)
-        if whole_mode(task) is not None:
-            return None
+        if (forced := whole_choice(task)) is not None:
+            return forced
         _plan_for_few()
         since = task.since(horizon())
-        ids = find_candidates(task.rule, since, most=most_candidates())
+        ids, choice = find_candidates(task.rule, since)
         if ids is None:
-            return None
+            return choice
         entering, leaving = _difference(task, ids)
         if len(entering) + len(leaving) > AT_ONCE:
-            return None
+            return Choice(SegmentRun.Why.MOVES, len(entering) + len(leaving), AT_ONCE)
         report = Refreshed(segment.key, "changed", candidates=len(ids))
         if entering or leaving:
-            run = start(task, SegmentRun.Mode.CHANGED)
+            run = start(task, SegmentRun.Mode.CHANGED, choice)
             report = write(task, run, since, entering, leaving, report, fire=True)
             end(task, run, report)
         merged = bool(ids) and changed(frozenset({MERGED}), since).exists()

@@ -15,7 +15,7 @@ from common.periods import local_date, zone
 from common.states import move
 from segments.facts.fact import Position
 from segments.models import Membership, Segment, SegmentRun
-from segments.refresh.candidates import Since, causes, names_read
+from segments.refresh.candidates import Choice, Since, causes, names_read
 from segments.refresh.difference import enter, leave, tell
 from segments.rules.compile import reads_of
 from segments.rules.operators import At, Drift, Reads
@@ -70,14 +70,14 @@ def lock(pk: int, *, wait: bool) -> Segment | None:
     return rows.first()
 
 
-def whole_mode(task: Task) -> SegmentRun.Mode | None:
-    """Whether everyone must be looked at whatever has changed, and as what."""
+def whole_choice(task: Task) -> Choice | None:
+    """Whether everyone must be looked at whatever has changed, and why."""
     row = task.segment
     if row.built_number != row.rule_number or row.evaluated_at is None:
-        return SegmentRun.Mode.BUILD
+        return Choice(SegmentRun.Why.RULE)
     here = task.at.zone
     if task.reads.drift is Drift.DAILY and local_date(row.evaluated_at, here) != local_date(task.at.now, here):
-        return SegmentRun.Mode.FULL
+        return Choice(SegmentRun.Why.DAY)
     return None
 
 
@@ -97,10 +97,11 @@ def write(
     return replace(report, entered=report.entered + len(entered), left=report.left + len(left))
 
 
-def start(task: Task, mode: SegmentRun.Mode) -> SegmentRun:
+def start(task: Task, mode: SegmentRun.Mode, choice: Choice) -> SegmentRun:
     return SegmentRun.objects.create(
-        segment=task.segment, mode=mode, as_of=task.at.now, started_at=database_now(), size=task.segment.size
-    )
+        segment=task.segment, mode=mode, why=choice.why, estimated=choice.estimated, threshold=choice.threshold,
+        as_of=task.at.now, started_at=database_now(), size=task.segment.size,
+    )  # fmt: skip
 
 
 def end(task: Task, run: SegmentRun, report: Refreshed) -> None:

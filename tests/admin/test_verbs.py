@@ -16,7 +16,7 @@ from campaigns.models import Enrolment, Journey
 from common.models import ApiKey, AuditEntry, Parked
 from common.models.keys import hash_key
 from messaging.models import Address, Delivery, Pause, Suppression, Template
-from segments.models import Segment
+from segments.models import Segment, SegmentRun
 
 
 def said(answer: Any) -> str:
@@ -399,3 +399,23 @@ def test_the_timeline_pages_back_without_losing_a_moment(shop: Any, login: Any) 
     assert seen == len(everything)
     assert times == sorted(times, reverse=True)
     assert {"fact", "message", "enrolment", "points", "stage", "consent"} <= {moment.kind for moment in everything}
+
+
+@pytest.mark.parametrize(
+    ("language", "said"),
+    [
+        ("en", "1,001 people or more may have changed: above 1,000 a pass over everyone is cheaper"),
+        ("zh-hans", "至少 1,001 人可能有变化：超过 1,000 人时，全量计算更省"),
+    ],
+)
+def test_a_run_says_why_it_looked_at_everyone(shop: Any, login: Any, language: str, said: str) -> None:
+    segment, at = Segment.objects.get(key="vip"), timezone.now()
+    run = SegmentRun.objects.create(
+        segment=segment, mode="full", why="many", estimated=1001, threshold=1000, as_of=at, started_at=at
+    )  # fmt: skip
+    viewer = login("viewer", language)
+    for page in (
+        reverse("admin:segments_segment_change", args=[segment.pk]),
+        reverse("admin:segments_segmentrun_change", args=[run.pk]),
+    ):
+        assert said in viewer.get(page).content.decode()

@@ -87,9 +87,11 @@ def test_rebuilding_stopping_and_pausing() -> None:
     program = a_program("segments:write")
     assert codes(program.post("/api/segments/cn/cancel", {})) == [("not_building", None)]
     assert program.post("/api/segments/cn/rebuild", {"fire": True}).json()["building"] is True
-    run = SegmentRun.objects.create(segment=row, mode="build", as_of=NOW, started_at=NOW, progress=30)
+    run = SegmentRun.objects.create(segment=row, mode="build", as_of=NOW, started_at=NOW, progress=30, why="rule")
     (shown,) = a_program("segments:read").get("/api/segments/cn/runs").json()["results"]
     assert (shown["state"], shown["progress"], shown["finished_at"]) == ("running", 30, None)
+    assert (shown["why"], shown["estimated"], shown["threshold"]) == ("rule", None, None)
+    assert shown["said"] == "the members are built from nothing"
     assert program.post("/api/segments/cn/cancel", {}).json()["state"] == "paused"
     run.refresh_from_db()
     assert run.state == "cancelled"

@@ -20,7 +20,7 @@ from segments.lists import add_people, remove_people
 from segments.merge import merge
 from segments.models import Health, Identity, Membership, Order, Profile, Scores, Segment, SegmentRun, Wallet
 from segments.models.groups import StaticList
-from segments.refresh import candidates, refresh_due
+from segments.refresh import refresh_due
 from segments.rules.compile import people
 from segments.rules.operators import At
 from segments.rules.parse import parse_rule
@@ -84,19 +84,6 @@ def test_every_windowed_question_alone(op: str, rng: random.Random, prove: bool,
         settle_log()
         assert not [report for report in refresh_due(now) if report.error]
         compare(now, step)
-
-
-def test_above_the_limit_everyone_is_looked_at(rng: random.Random, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(candidates, "FEW", 2)
-    monkeypatch.setattr(candidates, "SHARE", 0)
-    store([random_person(rng) for _ in range(20)])
-    Segment.objects.create(key="a", name="a", rule={"op": "event_count", "params": {"event": "Viewed", "days": 3}})
-    refresh_due(BASE)
-    for row in Profile.objects.order_by("pk")[:5]:
-        write_facts(row, [Fact("Viewed", BASE, {})])
-    settle_log()
-    assert [report.mode for report in refresh_due(BASE) if report.segment == "a"] == ["full"]
-    assert Membership.objects.filter(segment__key="a", profile__in=Profile.objects.order_by("pk")[:5]).count() == 5
 
 
 def make_segments(rng: random.Random, count: int) -> None:
