@@ -176,9 +176,7 @@ class Enrol(OfJourney):
     def post(self, request: Request, key: str) -> Response:
         self.asked()
         entry_key = f"api:{_idempotency_key(request)}"
-        given = EnrolRequest(data=request.data)
-        given.is_valid(raise_exception=True)
-        people = given.validated_data["people"]
+        people = self.body()["people"]
         journey, now = self.journey, self.now
         known = _profiles([one["user_id"] for one in people])
         entries = [_entry(known[one["user_id"]], one, entry_key, now) for one in people if one["user_id"] in known]
