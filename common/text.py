@@ -44,11 +44,17 @@ def utm_value(value: str) -> str:
 
 
 def formula_safe(value: object) -> str:
-    """A cell that no spreadsheet runs as a formula: a leading = + - @ tab or CR gets a quote before it."""
+    """A cell that no spreadsheet runs as a formula: a leading = + - @ (also wide, or after blanks and marks that
+    nobody sees), tab or line end gets a quote before it (OWASP, CSV injection)."""
     text = "" if value is None else str(value)
-    if text[:1] in ("=", "+", "-", "@", "\t", "\r", "＝", "＋", "－", "＠") and not _is_number(text):
+    seen = text.lstrip(_UNSEEN)
+    if text[:1] in ("\t", "\r", "\n") or (seen[:1] in _FORMULA and seen and not _is_number(text)):
         return "'" + text
     return text
+
+
+_UNSEEN = " \t\r\n\x0b\x0c\xa0\u3000\u200b\u200c\u200d\u2060\ufeff"
+_FORMULA = "=+-@＝＋－＠"
 
 
 def _is_number(text: str) -> bool:

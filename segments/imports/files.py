@@ -13,12 +13,19 @@ from typing import Any, TextIO
 
 from common.params import Invalid, Problem
 from common.text import say
-from segments.ingest.body import read_json
+from segments.ingest.body import Poison, read_json
+from segments.ingest.check import MESSAGES
 from segments.ingest.limits import BadBody, Refused
 
 PIECE = 1 << 20
+LINE = 1 << 20  # the longest line: what follows in it is passed over, and the row refused
 ROWS = 8192
 SAMPLE = 64 * 1024
+PACKED = (
+    b"\x1f\x8b", b"PK\x03\x04", b"PAR1", b"\xd0\xcf\x11\xe0", b"BZh", b"\xfd7zXZ", b"(\xb5/\xfd", b"7z\xbc\xaf",
+    b"%PDF",
+)  # fmt: skip
+BROKEN = "perennial.broken"
 Row = tuple[int, Any]  # line or row number from 1, and a dict of columns or the Refused that it is
 
 
@@ -57,6 +64,42 @@ def open_file(path: Path) -> Reader:
     raise Invalid([Problem("file", say(f"'{suffix}' is none of {kinds}", f"“{suffix}”不属于 {kinds}"))])
 
 
+def check_text(path: Path) -> None:
+    """Raises Invalid for what is no text file, whatever its name says."""
+    with path.open("rb") as file:
+        head = file.read(4096)
+    if head.startswith(PACKED):
+        said = say(
+            "this is packed, or no text at all: unpack it, or save it as CSV",
+            "这是压缩文件或并非文本：请解压，或另存为 CSV",
+        )
+        raise Invalid([Problem("file", said)])
+    marked = head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    if not marked and head.count(0) * 4 > len(head):
+        said = say(
+            "this is no text in UTF-8, GB18030 or UTF-16 with its mark", "这不是 UTF-8、GB18030 或带标记的 UTF-16 文本"
+        )
+        raise Invalid([Problem("file", said)])
+
+
+def bounded(file: Any) -> Iterator[Any]:
+    """The lines of a file, each cut at LINE, so that one without an end costs no memory."""
+    while line := file.readline(LINE):
+        yield line
+        end = line[-1:]
+        while line and len(line) == LINE and end not in ("\n", b"\n", "\r"):
+            line = file.readline(LINE)
+            end = line[-1:]
+
+
+def _mark_broken(error: UnicodeError) -> tuple[str, int]:
+    """Stands for bytes of UTF-16 that are no character, as broken UTF-8 is marked: the row is refused for it."""
+    return "\udcff", error.end  # type: ignore[attr-defined]
+
+
+codecs.register_error(BROKEN, _mark_broken)
+
+
 def fingerprint(path: Path) -> str:
     """SHA-256 over the size and the first and last MiB: tells whether a file is still the one begun."""
     size = path.stat().st_size
@@ -93,15 +136,17 @@ class CsvReader(Reader):
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        check_text(path)
         found = survey(path)
         self.encoding = found.encoding
         self.total = max(0, found.lines - 1) if found.lines else None
         with self._open() as file:
             sample = file.read(SAMPLE)
         self.delimiter = _delimiter(sample.partition("\n")[0])
-        with self._open() as file:
-            self.columns = [name.strip() for name in next(csv.reader(file, delimiter=self.delimiter), [])]
-        if len(set(self.columns)) < len(self.columns) or "" in self.columns:
+        if not sample.strip("\ufeff"):
+            raise Invalid([Problem("file", say("the file is empty", "文件是空的"))])
+        self.columns = self._header()
+        if not self.columns or len(set(self.columns)) < len(self.columns) or "" in self.columns:
             said = say("every column needs a name of its own in the first line", "首行中每列须有各自不同的名称")
             raise Invalid([Problem("file", said)])
 
@@ -109,7 +154,7 @@ class CsvReader(Reader):
         names = list(wanted) or self.columns
         places = [self.columns.index(name) for name in names]
         with self._open() as file:
-            reader = csv.reader(file, delimiter=self.delimiter)
+            reader = csv.reader(bounded(file), delimiter=self.delimiter)
             next(reader, None)
             number = 0
             while True:
@@ -125,6 +170,14 @@ class CsvReader(Reader):
                 if number > skip:
                     yield reader.line_num, found
 
+    def _header(self) -> list[str]:
+        """The names in the first line; none when it is no line of a table."""
+        with self._open() as file:
+            try:
+                return [name.strip() for name in next(csv.reader(bounded(file), delimiter=self.delimiter), [])]
+            except csv.Error:
+                return []
+
     def _problem(self, row: list[str]) -> Refused | None:
         if not row:
             return Refused("empty_line", "", "the line is empty")
@@ -133,7 +186,8 @@ class CsvReader(Reader):
         return None
 
     def _open(self) -> TextIO:
-        return self.path.open(encoding=self.encoding, errors="surrogateescape", newline="")
+        broken = BROKEN if self.encoding == "utf-16" else "surrogateescape"
+        return self.path.open(encoding=self.encoding, errors=broken, newline="")
 
 
 class JsonReader(Reader):
@@ -144,11 +198,12 @@ class JsonReader(Reader):
     def __init__(self, path: Path) -> None:
         self.path = path
         self.columns = []
+        check_text(path)
         self.total = survey(path).lines
 
     def rows(self, wanted: Sequence[str], *, skip: int) -> Iterator[Row]:
         with self.path.open("rb") as file:
-            for number, line in enumerate(file, 1):
+            for number, line in enumerate(bounded(file), 1):
                 if number > skip:
                     yield number, _json_row(line, wanted)
 
@@ -168,11 +223,13 @@ class ParquetReader(Reader):
             raise Invalid([Problem("file", say(f"this is not Parquet: {why}", f"这不是 Parquet：{why}"))]) from None
         self.columns = list(self.file.schema_arrow.names)
         self.total = self.file.metadata.num_rows
+        if len(set(self.columns)) < len(self.columns):
+            raise Invalid([Problem("file", say("every column needs a name of its own", "每列须有各自不同的名称"))])
 
     def rows(self, wanted: Sequence[str], *, skip: int) -> Iterator[Row]:
         names = list(wanted) or self.columns
         groups, number = self._after(skip)
-        for batch in self.file.iter_batches(ROWS, columns=names, row_groups=groups):
+        for batch in self._batches(names, groups):
             if number + batch.num_rows <= skip:
                 number += batch.num_rows
                 continue
@@ -181,6 +238,17 @@ class ParquetReader(Reader):
                 number += 1
                 if number > skip:
                     yield number, dict(zip(names, values, strict=True))
+
+    def _batches(self, names: list[str], groups: list[int]) -> Iterator[Any]:
+        """Raises Invalid where the pages do not hold what the footer says."""
+        import pyarrow
+
+        try:
+            yield from self.file.iter_batches(ROWS, columns=names, row_groups=groups)
+        except (OSError, pyarrow.ArrowException) as error:
+            why = str(error)[:200]
+            said = say(f"the file cannot be read on: {why}", f"文件无法继续读取：{why}")
+            raise Invalid([Problem("file", said)]) from None
 
     def _after(self, skip: int) -> tuple[list[int], int]:
         """The row groups that hold rows after `skip`, and how many rows lie before them."""
@@ -219,10 +287,14 @@ def _delimiter(header: str) -> str:
 
 
 def _json_row(line: bytes, wanted: Sequence[str]) -> Any:
+    if len(line) >= LINE:
+        return Refused("too_large", "", f"a line may have {LINE} bytes")
     try:
         row = read_json(line)
     except BadBody as bad:
         return Refused(bad.code, "", bad.message)
+    if isinstance(row, Poison):
+        return Refused(row.code, "", MESSAGES[row.code])
     if not isinstance(row, dict):
         return Refused("not_an_object", "", "a line is a JSON object")
     return {name: row.get(name) for name in wanted} if wanted else row

@@ -237,3 +237,48 @@ def test_a_process_killed_for_real_between_two_pieces(monkeypatch: pytest.Monkey
     monkeypatch.setattr("segments.merge_pieces.STEP", 50)
     assert take(IDENTIFY) == ["stored"]
     assert facts_of(mei) == EventStats.objects.get(profile=mei, name="Viewed").count == 600
+
+
+@contextmanager
+def longest_transaction(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[float]]:
+    """Seconds that each outermost transaction was open."""
+    open_since: list[float] = []
+    spans: list[float] = []
+    enter, leave = transaction.Atomic.__enter__, transaction.Atomic.__exit__
+
+    def begin(self: Any) -> None:
+        open_since.append(time.monotonic())
+        enter(self)
+
+    def end(self: Any, *raised: Any) -> None:
+        leave(self, *raised)
+        since = open_since.pop()
+        if not open_since:
+            spans.append(time.monotonic() - since)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(transaction.Atomic, "__enter__", begin)
+        patch.setattr(transaction.Atomic, "__exit__", end)
+        yield spans
+
+
+@pytest.mark.slow
+def test_no_transaction_takes_long_for_a_person_with_100_000_facts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.undo()
+    gone, mei, source = make_profile(anonymous_id="v"), make_profile(user_id="mei"), make_source()
+    for start in range(0, 100_000, 5000):
+        calls = [
+            {"type": "track", "event": "Viewed", "anonymousId": "v", "messageId": f"{n}", "properties": {"n": n}}
+            for n in range(start, start + 5000)
+        ]
+        assert {row.status for row in ingest(calls, source=source, now=NOW)} == {"stored"}
+    with longest_transaction(monkeypatch) as merging:
+        assert take(IDENTIFY) == ["stored"]
+    assert facts_of(mei) == EventStats.objects.get(profile=mei, name="Viewed").count == 100_000
+    gone.refresh_from_db()
+    with longest_transaction(monkeypatch) as parting:
+        undo(gone, now=LATER, actor="root", reason="two")
+    assert facts_of(gone) == EventStats.objects.get(profile=gone, name="Viewed").count == 100_000
+    print(f"{len(merging)} transactions to merge, {len(parting)} to part: {max(merging):.2f} s, {max(parting):.2f} s")
+    assert max(merging) < 5
+    assert max(parting) < 5
