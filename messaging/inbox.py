@@ -38,7 +38,7 @@ def inbox_of(profile: int, now: datetime) -> QuerySet[Delivery]:
 
 def show(rows: Sequence[Delivery]) -> list[Item]:
     """Render messages for reading, in their order; one that cannot be rendered any more is left out."""
-    parcels = read_parcels([{"id": row.pk, "ghost": False} for row in rows])
+    parcels = read_parcels([row.pk for row in rows])
     pages: Sequence[Any] = render_group([parcel.job for parcel in parcels]) if parcels else []
     by_id = {row.pk: row for row in rows}
     return [

@@ -76,7 +76,7 @@ def _texts(person: Person) -> Iterator[export.Row]:
     rows = Delivery.objects.filter(profile__in=person.ids, ghost=False, state__in=SENT).order_by("pk")
     ids = list(rows.values_list("pk", flat=True))
     for start in range(0, len(ids), PIECE):
-        parcels = read_parcels([{"id": pk, "ghost": False} for pk in ids[start : start + PIECE]])
+        parcels = read_parcels(ids[start : start + PIECE])
         for parcel, page in zip(parcels, render_group([parcel.job for parcel in parcels]), strict=True):
             said = {"message": parcel.job.public_id, "to": parcel.to}
             yield {**said, **page.parts} if isinstance(page, Rendered) else {**said, "error": str(page)}

@@ -22,7 +22,7 @@ def literal(kind: str, values: Sequence[Any]) -> Any:
 
 
 def _plain(values: Sequence[Any]) -> str:
-    """Numbers and yes or no: their Python form is PostgreSQL's."""
+    """Numbers, UUIDs, and yes or no: their Python form is PostgreSQL's."""
     text = ",".join(map(str, values))
     return "{" + (text.replace("None", "NULL") if "None" in text else text) + "}"
 
@@ -44,7 +44,7 @@ def _texts(values: Sequence[str | None]) -> str:
 
 
 _JOINS: dict[str, Callable[[Sequence[Any]], str]] = {
-    **dict.fromkeys(("bigint", "integer", "smallint", "boolean"), _plain),
+    **dict.fromkeys(("bigint", "integer", "smallint", "boolean", "uuid"), _plain),
     **dict.fromkeys(("timestamptz", "date"), _moments),
     **dict.fromkeys(("text", "varchar", "jsonb"), _texts),
 }

@@ -16,51 +16,71 @@ from django.db import connection
 from django.db.models import QuerySet
 
 from common.clock import is_postgres
+from common.semijoin import among
 
 Build = Callable[[datetime], QuerySet[Any, tuple[Any, ...]]]
+Rows = list[tuple[Any, ...]]
 _FIRST = datetime(2001, 2, 3, 4, 5, 6, tzinfo=UTC)
 _SECOND = _FIRST + timedelta(days=1234, seconds=567)
+_NO_IDS = [-(2**62)]  # stands where the ids will be
 _known: dict[Hashable, _Compiled | None] = {}
 
 
 @dataclass(frozen=True)
 class _Compiled:
-    """`moving` are the places of parameters that follow `now`, with their distance from it."""
+    """`moving` are the places of parameters that follow `now`, with their distance from it; `ids` is the place of
+    the ids."""
 
     sql: str
     params: tuple[Any, ...]
     moving: tuple[tuple[int, timedelta], ...]
+    ids: int
     compiler: Any
     converters: Any
 
-    def run(self, ids: Sequence[int], now: datetime) -> list[tuple[Any, ...]]:
+    def ask(self, ids: Sequence[int], now: datetime) -> Callable[[], Rows]:
         params = list(self.params)
         for place, distance in self.moving:
             params[place] = now + distance
-        with connection.cursor() as cursor:
-            cursor.execute(self.sql, [*params, list(ids)])
+        params[self.ids] = list(ids)
+        cursor = connection.cursor()
+        _read_times_in_c(cursor)
+        cursor.execute(self.sql, params)
+        return lambda: self._fetch(cursor)
+
+    def _fetch(self, cursor: Any) -> Rows:
+        with cursor:
             rows = cursor.fetchall()
         if self.converters:
             rows = self.compiler.apply_converters((list(row) for row in rows), self.converters)
         return list(rows)
 
 
-def rows_of(key: Hashable, build: Build, column: str, ids: Sequence[int], now: datetime) -> list[tuple[Any, ...]]:
-    """The rows of `build(now)` whose `column` (a table's column) is among `ids`; compiled once per `key`.
+def ask_rows(
+    key: Hashable, build: Build, column: str, ids: Sequence[int], now: datetime = _FIRST
+) -> Callable[[], Rows]:
+    """Ask for the rows of `build(now)` whose `column` (a field's name) is among `ids`; what is returned waits for
+    them. Between asking and waiting more may be asked, so that one journey to the database serves for all.
 
-    What `build` makes may depend on nothing but the key and `now`, and must not be ordered or sliced.
+    What `build` makes is compiled once per `key`. It may depend on nothing but the key and `now`, and must not be
+    ordered or sliced.
     """
     if key not in _known:
         _known[key] = _compile(build, column) if is_postgres() else None
     compiled = _known[key]
     if compiled is None:
-        name = column.rpartition(".")[2]
-        return list(build(now).filter(**{f"{name}__in": list(ids)}))
-    return compiled.run(ids, now)
+        return lambda: list(build(now).filter(among(column, ids)))
+    return compiled.ask(ids, now)
+
+
+def rows_of(key: Hashable, build: Build, column: str, ids: Sequence[int], now: datetime = _FIRST) -> Rows:
+    """The rows that `ask_rows` asks for."""
+    return ask_rows(key, build, column, ids, now)()
 
 
 def _compile(build: Build, column: str) -> _Compiled | None:
-    compilers = [build(at).query.get_compiler(connection=connection) for at in (_FIRST, _SECOND)]
+    asked = [build(at).filter(among(column, _NO_IDS)) for at in (_FIRST, _SECOND)]
+    compilers = [one.query.get_compiler(connection=connection) for one in asked]
     (sql, first), (other, second) = (compiler.as_sql() for compiler in compilers)
     if sql != other or len(first) != len(second):
         return None
@@ -73,5 +93,11 @@ def _compile(build: Build, column: str) -> _Compiled | None:
         moving.append((place, before - _FIRST))
     compiler = compilers[0]
     converters = compiler.get_converters([chosen for chosen, _, _ in compiler.select])
-    sql = f"{sql} AND {column} = ANY(%s::bigint[])"
-    return _Compiled(sql, tuple(first), tuple(moving), compiler, converters)
+    return _Compiled(sql, tuple(first), tuple(moving), list(first).index(_NO_IDS), compiler, converters)
+
+
+def _read_times_in_c(cursor: Any) -> None:
+    """Django puts each time into UTC in Python; the connection's own zone is UTC already."""
+    from psycopg.types.datetime import TimestamptzLoader
+
+    cursor.cursor.adapters.register_loader("timestamptz", TimestamptzLoader)

@@ -19,9 +19,9 @@ from django.db import transaction
 from common.faults import faultpoint
 from messaging.models import Account
 from messaging.outbox import ledger
-from messaging.outbox.judge import judge_rows
+from messaging.outbox.judge import Judged, judge_rows
 from messaging.outbox.parcels import Parcel
-from messaging.outbox.settle import Batch, count_states, settle, tell_failures, write
+from messaging.outbox.settle import Batch, ask_write, count_states, settle, tell_failures
 from messaging.retry import retrying
 
 
@@ -50,7 +50,6 @@ def mark_group(
 
     def work() -> Marked:
         with transaction.atomic():
-            ledger.durable()
             return _mark(parcels, account, token, previous, now)
 
     try:
@@ -71,16 +70,26 @@ def _mark(
     previous: Batch | None,
     now: datetime,
 ) -> Marked:
-    ledger.lock("segments_profile", [parcel.profile for parcel in parcels])
-    ledger.lock("messaging_address", [parcel.address for parcel in parcels if parcel.address is not None])
+    judged = _judge_under_locks(parcels, account, token, now)
     faultpoint("after_gate_locks")
-    ids = [parcel.id for parcel in parcels]
-    judged = judge_rows(ids, token=token, account=account, now=now, final=True)
-    counted: dict[str, int] = write(previous, now=now) if previous is not None else {}
     rows: dict[int, dict[str, Any]] = {row["id"]: row for row in judged.passed}
-    ledger.change(judged.changes, was="claimed", token=token)
-    tell_failures(judged.changes, judged.rows, now=now)
-    numbers = ledger.mark(list(rows), token=token, account=account.pk, now=now)
+    with ledger.together():
+        settled = ask_write(previous, now=now) if previous is not None else dict
+        ledger.ask_change(judged.changes, was="claimed", token=token)
+        marked = ledger.ask_mark(list(rows), token=token, account=account.pk, now=now)
+        counted: dict[str, int] = settled()
+        numbers = marked()
+    tell_failures(judged.changes, now=now)
     for state, number in count_states(judged.changes).items():
         counted[state] = counted.get(state, 0) + number
     return Marked(Batch(account, token, {pk: rows[pk] for pk in numbers}, numbers), time.monotonic(), counted)
+
+
+def _judge_under_locks(parcels: Sequence[Parcel], account: Account, token: UUID, now: datetime) -> Judged:
+    """The last gate. One journey to the database: the statements that read wait for those that lock."""
+    ids, people = [parcel.id for parcel in parcels], [parcel.profile for parcel in parcels]
+    with ledger.together():
+        ledger.durable()
+        ledger.lock("segments_profile", people)
+        ledger.lock("messaging_address", [parcel.address for parcel in parcels if parcel.address is not None])
+        return judge_rows(ids, token=token, account=account, now=now, final=True, people=people)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
@@ -15,7 +15,7 @@ from django.db.models import QuerySet
 from messaging.channels import channels
 from messaging.gates import Gate, Ruling, Verdict, in_order
 from messaging.models import Account, Delivery
-from messaging.outbox.compiled import rows_of
+from messaging.outbox.compiled import Rows, ask_rows
 from messaging.outbox.ledger import Change
 
 log = logging.getLogger(__name__)
@@ -33,18 +33,25 @@ HOLDOUT = "holdout"
 
 @dataclass(frozen=True)
 class Judged:
-    """Every row by id, those that passed, and what becomes of the others (ghosts that passed among them)."""
+    """The rows that passed, and what becomes of the others (ghosts that passed among them)."""
 
-    rows: dict[int, dict[str, Any]]
     passed: list[dict[str, Any]]
     changes: list[Change]
 
 
-def judge_rows(ids: Sequence[int], *, token: UUID, account: Account, now: datetime, final: bool) -> Judged:
-    """Judge the claimed rows among `ids`. `final` is the look under the locks: ghosts end there."""
+def judge_rows(
+    ids: Sequence[int], *, token: UUID, account: Account, now: datetime, final: bool, people: Sequence[int] = ()
+) -> Judged:
+    """Judge the claimed rows among `ids`. `final` is the look under the locks: ghosts end there. Whoever knows whose
+    rows they are says so (profile ids), and saves a journey to the database."""
     gates = in_order()
-    rows = read_rows(ids, gates, token=token, account=account, now=now)
+    asked = _ask_claimed(ids, gates, now)
+    recent = _ask_recent(people, gates, now) if people else None
     prepared = {gate.key: gate.prepare(now) for gate in gates}
+    rows = _claimed(asked(), ids, gates, token=token, account=account)
+    if recent is None:
+        recent = _ask_recent([row["profile_id"] for row in rows], gates, now)
+    _add_recent(rows, recent())
     passed, changes = [], []
     for row in rows:
         outcome = _judge_one(row, gates, prepared, now)
@@ -56,23 +63,27 @@ def judge_rows(ids: Sequence[int], *, token: UUID, account: Account, now: dateti
             passed.append(row)
         else:
             changes.append(outcome)
-    return Judged({row["id"]: row for row in rows}, passed, changes)
+    return Judged(passed, changes)
 
 
-def read_rows(
-    ids: Sequence[int], gates: Sequence[Gate], *, token: UUID, account: Account, now: datetime
-) -> list[dict[str, Any]]:
-    """The rows as gates see them, in the order of `ids`; rows no longer claimed under this token are left out."""
+def _ask_claimed(ids: Sequence[int], gates: Sequence[Gate], now: datetime) -> Callable[[], Rows]:
+    """Ask for the rows as gates see them."""
     names = _names(tuple(gates))
 
     def build(at: datetime) -> QuerySet[Delivery, tuple[Any, ...]]:
         columns = {name: made for gate in gates for name, made in gate.columns(at).items()}
         return Delivery.objects.filter(state="claimed").annotate(**columns).values_list(*names)
 
-    found = rows_of(("gates", *gates), build, "messaging_delivery.id", ids, now)
+    return ask_rows(("gates", *gates), build, "pk", ids, now)
+
+
+def _claimed(
+    found: Rows, ids: Sequence[int], gates: Sequence[Gate], *, token: UUID, account: Account
+) -> list[dict[str, Any]]:
+    """The rows in the order of `ids`; those no longer claimed under this token are left out."""
+    names = _names(tuple(gates))
     by_id = {row[0]: dict(zip(names, row, strict=True)) for row in found}
     rows = [by_id[pk] for pk in ids if pk in by_id and by_id[pk]["lease_token"] == token]
-    _add_recent(rows, max(gate.lookback(now) for gate in gates), now)
     needs_address = channels.get(account.channel).needs_address
     for row in rows:
         row["account_key"] = account.key
@@ -86,18 +97,24 @@ def _names(gates: tuple[Gate, ...]) -> list[str]:
     return [*BASE, *(name for gate in gates for name in gate.columns(_ANY))]
 
 
-def _add_recent(rows: Sequence[dict[str, Any]], lookback: timedelta, now: datetime) -> None:
-    """Give every row the person's other messages that passed their last gate within `lookback`."""
-    sent: dict[int, list[tuple[int, str, str, datetime]]] = {}
+def _ask_recent(people: Sequence[int], gates: Sequence[Gate], now: datetime) -> Callable[[], Rows]:
+    """Ask for the people's messages that passed their last gate within the longest look back of a gate."""
+    lookback = max(gate.lookback(now) for gate in gates)
 
     def build(at: datetime) -> QuerySet[Delivery, tuple[Any, ...]]:
         chosen = ("profile_id", "id", "channel", "klass", "sent_at")
         return Delivery.objects.filter(sent_at__gt=at - lookback).values_list(*chosen)
 
-    if lookback and rows:
-        people = sorted({row["profile_id"] for row in rows})
-        for who, *one in rows_of(("recent", lookback), build, "messaging_delivery.profile_id", people, now):
-            sent.setdefault(who, []).append((one[0], one[1], one[2], one[3]))
+    if not lookback or not people:
+        return list
+    return ask_rows(("recent", lookback), build, "profile_id", sorted(set(people)), now)
+
+
+def _add_recent(rows: Sequence[dict[str, Any]], found: Rows) -> None:
+    """Give every row the person's other messages among those found."""
+    sent: dict[int, list[tuple[int, str, str, datetime]]] = {}
+    for who, *one in found:
+        sent.setdefault(who, []).append((one[0], one[1], one[2], one[3]))
     for row in rows:
         row["recent"] = [one[1:] for one in sent.get(row["profile_id"], ()) if one[0] != row["id"]]
 

@@ -5,7 +5,8 @@ are the ones it won. PostgreSQL takes arrays (one text, so it is prepared once);
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -84,22 +85,44 @@ _SET_SQLITE = _HOLES.sub("%s", _SET.format(v=":", greatest="MAX"))
 FEW = 4  # kinds of change that are written one statement each; more go as arrays
 
 
+@contextmanager
+def together() -> Iterator[None]:
+    """Send PostgreSQL several statements in one journey: an answer is waited for when it is fetched. Each statement
+    still sees what those before it did and waited for. Call inside a transaction."""
+    if not is_postgres():
+        yield
+        return
+    with connection.wrap_database_errors, connection.connection.pipeline():
+        yield
+
+
+def _ask(statement: str, values: Sequence[Any]) -> Callable[[], list[tuple[Any, ...]]]:
+    """Send a statement; what is returned waits for its rows."""
+    cursor = connection.cursor()
+    cursor.execute(statement, values)
+    if not is_postgres():
+        rows = cursor.fetchall()
+        return lambda: rows
+    return lambda: list(cursor.fetchall())
+
+
 def change(changes: Sequence[Change], *, was: str, token: UUID) -> set[int]:
     """Move leased rows out of state `was`, ending their lease; returns the ids that were still ours."""
+    return ask_change(changes, was=was, token=token)()
+
+
+def ask_change(changes: Sequence[Change], *, was: str, token: UUID) -> Callable[[], set[int]]:
+    """The same; what is returned waits for the ids."""
     alike: dict[Change, list[int]] = {}
     for one in changes:
         alike.setdefault(replace(one, id=0), []).append(one.id)
-    with connection.cursor() as cursor:
-        if is_postgres() and len(alike) > FEW:
-            ordered = sorted(changes, key=lambda one: one.id)
-            columns: list[Any] = [[getattr(one, name) for one in ordered] for name, _ in _FIELDS]
-            cursor.execute(_UNNEST, [*columns, token, was])
-            return {row[0] for row in cursor.fetchall()}
-        won: set[int] = set()
-        for kind, ids in alike.items():
-            cursor.execute(*_change_alike(kind, sorted(ids), was, token))
-            won.update(row[0] for row in cursor.fetchall())
-        return won
+    if is_postgres() and len(alike) > FEW:
+        ordered = sorted(changes, key=lambda one: one.id)
+        columns: list[Any] = [[getattr(one, name) for one in ordered] for name, _ in _FIELDS]
+        asked = [_ask(_UNNEST, [*columns, token, was])]
+    else:
+        asked = [_ask(*_change_alike(kind, sorted(ids), was, token)) for kind, ids in alike.items()]
+    return lambda: {row[0] for rows in asked for row in rows()}
 
 
 def _change_alike(kind: Change, ids: list[int], was: str, token: UUID) -> tuple[str, list[Any]]:
@@ -129,14 +152,25 @@ _MARK_SQLITE = (
 
 def mark(ids: Sequence[int], *, token: UUID, account: int, now: datetime) -> dict[int, int]:
     """claimed → attempting with an Attempt row each: the marker. Returns attempt numbers by id, of those won."""
+    return ask_mark(ids, token=token, account=account, now=now)()
+
+
+def ask_mark(ids: Sequence[int], *, token: UUID, account: int, now: datetime) -> Callable[[], dict[int, int]]:
+    """The same; what is returned waits for the numbers."""
     if not ids:
-        return {}
+        return dict
+    if is_postgres():
+        given: list[Any] = [now, lease_length().total_seconds(), sorted(ids), token, account, token]
+        asked = _ask(_MARK_POSTGRES, given)
+        return lambda: dict(asked())
+    numbers = _mark_one_by_one(ids, token=token, account=account, now=now)
+    return lambda: numbers
+
+
+def _mark_one_by_one(ids: Sequence[int], *, token: UUID, account: int, now: datetime) -> dict[int, int]:
+    """The marker on SQLite, which cannot insert what an update returns."""
     lease = lease_length()
     with connection.cursor() as cursor:
-        if is_postgres():
-            given: list[Any] = [now, lease.total_seconds(), sorted(ids), token, account, token]
-            cursor.execute(_MARK_POSTGRES, given)
-            return dict(cursor.fetchall())
         at = database_now()
         holes = ", ".join(["%s"] * len(ids))
         times = [sqlite_value(value) for value in (now, at + lease, at)]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -13,6 +13,7 @@ from django.conf import settings
 from common.naming import full_name
 from messaging.channels import Outgoing, channels
 from messaging.models import Account, Delivery
+from messaging.outbox.compiled import rows_of
 from messaging.outbox.judge import stumbled
 from messaging.outbox.ledger import Change
 from messaging.render.contract import Rendered, RenderError, RenderJob
@@ -26,8 +27,10 @@ PERSON = (
 )  # fmt: skip
 COLUMNS = (
     "id", "public_id", "version_id", "address_id", "profile_id", "channel", "campaign", "journey", "enrolment", "node",
-    "variant", "context", "utm", "expires_at", "address__value", "profile__traits",
+    "variant", "context", "utm", "expires_at", "claims", "ghost", "address__value", "profile__traits",
 )  # fmt: skip
+NAMES = (*COLUMNS, *(f"profile__{name}" for name in PERSON))
+PURSE = ("pk", "balance", "level__key", "level__name", "level__rank")
 
 
 Render = Callable[[Sequence[RenderJob]], Sequence[Rendered | RenderError]]
@@ -49,20 +52,19 @@ class Parcel:
     outgoing: Outgoing | None = field(default=None)
 
 
-def read_parcels(rows: Sequence[Mapping[str, Any]]) -> list[Parcel]:
-    """Parcels for judged rows, in their order: two statements whatever their number."""
-    judged = {row["id"]: row for row in rows}
-    names = (*COLUMNS, *(f"profile__{name}" for name in PERSON))
+def read_parcels(ids: Sequence[int], *, ghosts: Collection[int] = ()) -> list[Parcel]:
+    """Parcels for rows of the ledger, in the order of `ids`: two statements whatever their number. `ghosts` are the ids
+    of those that were just found to be held out."""
     found = {
-        values[0]: dict(zip(names, values, strict=True))
-        for values in Delivery.objects.filter(pk__in=list(judged)).values_list(*names)
+        values[0]: dict(zip(NAMES, values, strict=True))
+        for values in rows_of("parcels", lambda _: Delivery.objects.values_list(*NAMES), "pk", ids)
     }
     purses = _purses({row["profile_id"] for row in found.values()})
-    return [_parcel(found[pk], row, purses) for pk, row in judged.items() if pk in found]
+    return [_parcel(found[pk], purses, ghost=found[pk]["ghost"] or pk in ghosts) for pk in ids if pk in found]
 
 
 def _purses(people: set[int]) -> dict[int, dict[str, Any]]:
-    rows = Wallet.objects.filter(pk__in=people).values_list("pk", "balance", "level__key", "level__name", "level__rank")
+    rows = rows_of("purses", lambda _: Wallet.objects.values_list(*PURSE), "pk", list(people))
     return {
         who: {"points": {"balance": balance}, "level": {"key": key or "", "name": name or "", "rank": rank or 0}}
         for who, balance, key, name, rank in rows
@@ -72,7 +74,7 @@ def _purses(people: set[int]) -> dict[int, dict[str, Any]]:
 _EMPTY_PURSE: dict[str, Any] = {"points": {"balance": 0}, "level": {"key": "", "name": "", "rank": 0}}
 
 
-def _parcel(row: Mapping[str, Any], judged: Mapping[str, Any], purses: Mapping[int, dict[str, Any]]) -> Parcel:
+def _parcel(row: Mapping[str, Any], purses: Mapping[int, dict[str, Any]], *, ghost: bool) -> Parcel:
     person = {name: _plain(row[f"profile__{name}"]) for name in PERSON}
     context = {
         **purses.get(row["profile_id"], _EMPTY_PURSE),
@@ -99,8 +101,8 @@ def _parcel(row: Mapping[str, Any], judged: Mapping[str, Any], purses: Mapping[i
         row["address__value"] or "",
         full_name(person["first_name"], person["last_name"], person["locale"]),
         row["expires_at"],
-        judged.get("claims", 0),
-        judged["ghost"],
+        row["claims"],
+        ghost,
     )
 
 

@@ -12,12 +12,23 @@ from typing import Any
 
 from django.core.serializers.json import DjangoJSONEncoder
 
+from common.clock import is_postgres
 from messaging.models import Delivery, TemplateVersion
 from messaging.models.classes import PRIORITY
 from messaging.permission import columns_for, ensure_addresses, place_of
+from segments.bulk import insert
 from segments.models import Profile
 
 BATCH = 1000
+TABLE = "messaging_delivery"
+COLUMNS = (
+    ("dedupe_key", "text"), ("public_id", "uuid"), ("body_digest", "text"), ("klass", "text"), ("channel", "text"),
+    ("topic", "text"), ("profile_id", "bigint"), ("address_id", "bigint"), ("version_id", "bigint"),
+    ("campaign", "text"), ("journey", "text"), ("enrolment", "bigint"), ("node", "text"), ("variant", "text"),
+    ("context", "jsonb"), ("utm", "jsonb"), ("ghost", "boolean"), ("priority", "smallint"),
+    ("planned_at", "timestamptz"), ("not_before", "timestamptz"), ("expires_at", "timestamptz"), ("state", "text"),
+    ("reason", "text"), ("claims", "smallint"), ("attempts", "smallint"), ("reached", "smallint"),
+)  # fmt: skip
 
 
 class KeyReused(ValueError):
@@ -72,50 +83,44 @@ def queue_deliveries(items: Sequence[NewDelivery], *, now: datetime) -> list[int
 def _queue(items: Sequence[NewDelivery], now: datetime) -> list[int | None]:
     versions = TemplateVersion.objects.only("channel", "klass", "topic").in_bulk({item.version for item in items})
     addresses = _addresses(items, versions, now)
-    rows: dict[str, Delivery] = {}
+    digests: dict[str, str] = {}
+    rows: list[tuple[Any, ...]] = []
     for item in items:
-        if item.dedupe_key in rows and rows[item.dedupe_key].body_digest != item.digest:
+        digest, version = item.digest, versions[item.version]
+        if digests.setdefault(item.dedupe_key, digest) != digest:
             raise KeyReused(item.dedupe_key)
-        if item.dedupe_key not in rows:
-            version = versions[item.version]
-            address = addresses.get((version.channel, item.profile))
-            rows[item.dedupe_key] = _row(item, version, address, now)
-    Delivery.objects.bulk_create([rows[key] for key in sorted(rows)], ignore_conflicts=True)
-    stored = Delivery.objects.filter(dedupe_key__in=list(rows)).values_list(
-        "dedupe_key", "id", "public_id", "body_digest"
-    )
-    ids: dict[str, int | None] = {}
-    for key, pk, public_id, digest in stored:
-        if digest != rows[key].body_digest:
-            raise KeyReused(key)
-        ids[key] = pk if public_id == rows[key].public_id else None
-    return [ids.pop(item.dedupe_key, None) for item in items]
+        if len(digests) > len(rows):
+            rows.append(_row(item, digest, version, addresses.get((version.channel, item.profile)), now))
+    rows.sort(key=lambda row: row[0])
+    new = dict(insert(TABLE, COLUMNS, rows, conflict="DO NOTHING", returning="dedupe_key, id"))
+    _refuse_reused({key: digest for key, digest in digests.items() if key not in new})
+    return [new.pop(item.dedupe_key, None) for item in items]
 
 
-def _row(item: NewDelivery, version: TemplateVersion, address: int | None, now: datetime) -> Delivery:
-    return Delivery(
-        dedupe_key=item.dedupe_key,
-        public_id=uuid.uuid4(),
-        body_digest=item.digest,
-        klass=version.klass,
-        channel=version.channel,
-        topic=version.topic,
-        profile_id=item.profile,
-        address_id=address,
-        version_id=item.version,
-        campaign=item.campaign,
-        journey=item.journey,
-        enrolment=item.enrolment,
-        node=item.node,
-        variant=item.variant,
-        context=dict(item.context),
-        utm=dict(item.utm),
-        ghost=item.ghost,
-        priority=PRIORITY[version.klass] + max(-9, min(9, item.priority)),
-        planned_at=now,
-        not_before=item.not_before,
-        expires_at=item.expires_at,
-    )
+def _refuse_reused(known: Mapping[str, str]) -> None:
+    """Raise KeyReused if one of these keys (with the digest it now comes with) stands for another message."""
+    if known:
+        stored = Delivery.objects.filter(dedupe_key__in=list(known)).values_list("dedupe_key", "body_digest")
+        for key, digest in stored:
+            if digest != known[key]:
+                raise KeyReused(key)
+
+
+def _row(
+    item: NewDelivery, digest: str, version: TemplateVersion, address: int | None, now: datetime
+) -> tuple[Any, ...]:
+    """The values of COLUMNS."""
+    priority = PRIORITY[version.klass] + max(-9, min(9, item.priority))
+    return (
+        item.dedupe_key, str(uuid.uuid4()) if is_postgres() else uuid.uuid4().hex, digest, version.klass,
+        version.channel, version.topic, item.profile, address, item.version, item.campaign, item.journey,
+        item.enrolment, item.node, item.variant, _text(item.context), _text(item.utm), item.ghost, priority, now,
+        item.not_before, item.expires_at, Delivery.State.PLANNED.value, "", 0, 0, 0,
+    )  # fmt: skip
+
+
+def _text(value: Mapping[str, Any]) -> str:
+    return json.dumps(value, ensure_ascii=False, cls=DjangoJSONEncoder)
 
 
 def _addresses(

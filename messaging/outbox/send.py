@@ -28,10 +28,12 @@ from messaging.retry import retrying
 log = logging.getLogger(__name__)
 FRESH = 2.0  # seconds between the marker's commit and a message's first byte
 FIRST_SPEED = 100.0  # messages a second, before we know better
+LOOK_PAYS = 0.1  # the share of messages that gates stop, from which a look before rendering costs less than it saves
 ERRORS = frozenset({Outcome.TRANSIENT, Outcome.UNKNOWN})
 # messages a second, per account, as this process saw them: once marked, and over whole claims
 _speeds: dict[int, float] = {}
 _paces: dict[int, float] = {}
+_losses: dict[int, float] = {}  # the share of messages that gates stopped lately, per account
 
 
 @dataclass
@@ -103,19 +105,24 @@ class _Run:
             accounts.give_back(self.account, len(self.claim.ids) - self.handed)
 
     def _prepare(self) -> list[Parcel]:
-        """The first look (without locks), then rendering; what falls out is written at once."""
-        now, token = self.now_fn(), self.claim.token
-        judged = judge_rows(self.claim.ids, token=token, account=self.account, now=now, final=False)
-        parcels = read_parcels(judged.passed)
+        """The first look (without locks) where it pays, then rendering; what falls out is written at once."""
+        now, ids, ghosts = self.now_fn(), self.claim.ids, set[int]()
+        changes: list[Change] = []
+        if _losses.get(self.account.pk, 1.0) >= LOOK_PAYS:
+            judged = judge_rows(ids, token=self.claim.token, account=self.account, now=now, final=False)
+            changes, ids = judged.changes, [row["id"] for row in judged.passed]
+            ghosts = {row["id"] for row in judged.passed if row["ghost"]}
+            mix(_losses, self.account.pk, len(changes) / len(self.claim.ids))
+        parcels = read_parcels(ids, ghosts=ghosts)
         self._keep(self.claim.ids)
         failed = render_all(
             parcels, render=self.render, account=self.account, now=now, keep=lambda: self._keep(self.claim.ids)
         )
         lost = {one.id for one in failed}
-        self._write([*judged.changes, *failed], judged.rows, now)
+        self._write([*changes, *failed], now)
         return [parcel for parcel in parcels if parcel.id not in lost]
 
-    def _write(self, changes: Sequence[Change], rows: dict[int, dict[str, Any]], now: datetime) -> None:
+    def _write(self, changes: Sequence[Change], now: datetime) -> None:
         if not changes:
             return
 
@@ -123,7 +130,7 @@ class _Run:
             with transaction.atomic():
                 won = ledger.change(changes, was="claimed", token=self.claim.token)
                 moved = [one for one in changes if one.id in won]
-                tell_failures(moved, rows, now=now)
+                tell_failures(moved, now=now)
                 return moved
 
         self.report.add(count_states(retrying(work)))
@@ -148,6 +155,7 @@ class _Run:
         self._keep([parcel.id for parcel in (*group, *waiting)])
         marked = mark_group(group, account=self.account, token=self.claim.token, previous=previous, now=now)
         self.report.add(marked.counted)
+        mix(_losses, self.account.pk, 1 - len(marked.batch.numbers) / len(group))
         by_ref = {parcel.id: parcel.outgoing for parcel in group}
         hand_over(marked.batch, by_ref, connection, committed=marked.at, now=now)
         self.handed += len(marked.batch.answers)
@@ -190,7 +198,7 @@ class _Run:
         until = self._open_until()
         state, reason = ("held", f"breaker:{self.account.key}") if until else ("planned", "")
         changes = [Change(pk, state, reason, not_before=until) for pk in ids]
-        self._write(changes, {}, self.now_fn())
+        self._write(changes, self.now_fn())
 
 
 def take_group(waiting: deque[Parcel], size: int) -> list[Parcel]:
@@ -238,8 +246,12 @@ def hand_over(
 def learn(speeds: dict[int, float], account: int, count: int, seconds: float) -> None:
     """Mix what was just seen into what is remembered."""
     if count:
-        speed = count / max(seconds, 1e-6)
-        speeds[account] = 0.7 * speeds.get(account, speed) + 0.3 * speed
+        mix(speeds, account, count / max(seconds, 1e-6))
+
+
+def mix(known: dict[int, float], account: int, value: float) -> None:
+    """Remember mostly what was known, and somewhat what was just seen."""
+    known[account] = 0.7 * known.get(account, value) + 0.3 * value
 
 
 def _dated(message: Outgoing | None, now: datetime) -> Outgoing:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -13,14 +13,13 @@ from django.db.models import Min
 
 from common.faults import faultpoint
 from messaging.channels import Answer, Bounce, Outcome
-from messaging.models import Account, Attempt
+from messaging.models import Account, Attempt, Delivery
 from messaging.outbox import ledger
 from messaging.outbox.ledger import Answered, Change
 from messaging.permission import note_bounce, withdraw
 from messaging.retry import retrying
 from segments.facts import names
 from segments.facts.append import append_engine_facts
-from segments.models import Profile
 
 TOO_OLD = timedelta(hours=72)  # the budget for trying again is age, not a number of tries
 WAITS = tuple(timedelta(minutes=minutes) for minutes in (1, 5, 15, 30, 60, 120, 240))
@@ -55,15 +54,25 @@ def settle(batch: Batch, *, now: datetime) -> dict[str, int]:
 def write(batch: Batch, *, now: datetime) -> dict[str, int]:
     """Write a group's answers and moves; call inside a transaction, after its locks. Rows whose lease is lost
     keep what others made of them; their attempts still get the answer, from which the sweeper concludes."""
+    return ask_write(batch, now=now)()
+
+
+def ask_write(batch: Batch, *, now: datetime) -> Callable[[], dict[str, int]]:
+    """The same; what is returned waits for the moves, tells of failures and counts. It must be called."""
     answers = [_answered(pk, batch.numbers[pk], given) for pk, given in batch.answers.items()]
     ledger.answer(answers, token=batch.token, now=now)
     changes = [change_for(batch.rows[pk], given, now=now) for pk, given in batch.answers.items()]
     changes = _give_up(changes, batch, now)
-    won = ledger.change(changes, was="attempting", token=batch.token)
-    moved = [one for one in changes if one.id in won]
-    tell_failures(moved, batch.rows, now=now)
-    faultpoint("before_settle_commit")
-    return count_states(moved)
+    asked = ledger.ask_change(changes, was="attempting", token=batch.token)
+
+    def finish() -> dict[str, int]:
+        won = asked()
+        moved = [one for one in changes if one.id in won]
+        tell_failures(moved, now=now)
+        faultpoint("before_settle_commit")
+        return count_states(moved)
+
+    return finish
 
 
 def count_states(changes: Iterable[Change]) -> dict[str, int]:
@@ -110,19 +119,18 @@ def _give_up(changes: Sequence[Change], batch: Batch, now: datetime) -> list[Cha
     return [Change(one.id, "undeliverable", one.reason, settled_at=now) if one.id in old else one for one in changes]
 
 
-def tell_failures(changes: Iterable[Change], rows: dict[int, dict[str, Any]], *, now: datetime) -> None:
+def tell_failures(changes: Iterable[Change], *, now: datetime) -> None:
     """One fact per message that failed for good; journeys may branch on it. Call inside the transaction."""
-    failed = [one for one in changes if one.state in FAILED]
+    failed = {one.id: one for one in changes if one.state in FAILED}
     if not failed:
         return
-    people = {rows[one.id]["profile_id"] for one in failed}
-    shards = dict(Profile.objects.filter(pk__in=people).values_list("pk", "shard"))
+    chosen = ("id", "public_id", "channel", "attempts", "profile_id", "profile__shard")
     facts = []
-    for one in failed:
-        row = rows[one.id]
-        said = {"reason": one.reason, "state": one.state, "channel": row["channel"], "delivery": str(row["public_id"])}
-        key = f"message_failed:{row['public_id']}:{row['attempts']}"
-        facts.append((row["profile_id"], shards[row["profile_id"]], names.MESSAGE_FAILED, key, said))
+    for pk, public_id, channel, attempts, who, shard in Delivery.objects.filter(pk__in=failed).values_list(*chosen):
+        said = {
+            "reason": failed[pk].reason, "state": failed[pk].state, "channel": channel, "delivery": str(public_id),
+        }  # fmt: skip
+        facts.append((who, shard, names.MESSAGE_FAILED, f"message_failed:{public_id}:{attempts}", said))
     append_engine_facts(facts, now=now)
 
 

@@ -112,14 +112,12 @@ def _poison(now: datetime) -> int:
         with transaction.atomic():
             over = Delivery.objects.filter(state="claimed", lease_until__lt=DatabaseNow(), claims__gte=MOST_CLAIMS)
             locked = over.select_for_update(skip_locked=True, no_key=True).order_by("pk")
-            names = ("id", "public_id", "profile_id", "channel", "attempts")
-            found = [dict(zip(names, row, strict=True)) for row in locked.values_list(*names)[:SLICE]]
-            rows: dict[int, dict[str, Any]] = {row["id"]: row for row in found}
-            over.filter(pk__in=rows).update(
+            ids = list(locked.values_list("pk", flat=True)[:SLICE])
+            over.filter(pk__in=ids).update(
                 state="poisoned", reason="claims", settled_at=now, claims=F("claims") + 1, **CLEARED
             )
-            tell_failures([Change(pk, "poisoned", "claims") for pk in rows], rows, now=now)
-            return len(rows)
+            tell_failures([Change(pk, "poisoned", "claims") for pk in ids], now=now)
+            return len(ids)
 
     return retrying(work)
 

@@ -27,7 +27,7 @@ def view(request: HttpRequest, token: str) -> HttpResponse:
     except BadToken:
         return not_found(request)
     row = Delivery.objects.filter(pk=named.delivery, ghost=False, state__in=SENT, profile__erased_at=None)
-    parcels = read_parcels([{"id": pk, "ghost": False} for pk in row.values_list("pk", flat=True)])
+    parcels = read_parcels(list(row.values_list("pk", flat=True)))
     pages = render_group([parcel.job for parcel in parcels]) if parcels else []
     html = pages[0].parts.get("html", "") if pages and isinstance(pages[0], Rendered) else ""
     if not html:

@@ -66,7 +66,7 @@ def sent(
 
 def render(row: Delivery) -> Rendered:
     """The message as the outbox would render it. Raises its RenderError."""
-    page = render_group([parcel.job for parcel in read_parcels([{"id": row.pk, "ghost": False}])])[0]
+    page = render_group([parcel.job for parcel in read_parcels([row.pk])])[0]
     if isinstance(page, Exception):
         raise page
     return page
