@@ -28,12 +28,12 @@ Number = Annotated[float, Field(allow_inf_nan=False)]
 Day = Annotated[StrictStr, Field(max_length=10)]
 Op = Literal[
     "equals", "not_equals", "any_of", "none_of", "contains", "not_contains", "contains_any", "contains_all", "starts",
-    "ends", "set", "not_set", "less", "greater", "between", "before", "after", "between_days", "last_days", "next_days",
-    "days_ago", "anniversary", "anniversary_around",
+    "ends", "set", "not_set", "less", "greater", "at_least", "at_most", "between", "before", "after",
+    "between_days", "last_days", "next_days", "days_ago", "anniversary", "anniversary_around",
 ]  # fmt: skip
 VALUE = {"equals", "not_equals", "contains", "not_contains", "starts", "ends"}
 VALUES = {"any_of", "none_of", "contains_any", "contains_all"}
-NUMBERS, DAYS = {"less", "greater"}, {"before", "after"}
+NUMBERS, DAYS = {"less", "greater", "at_least", "at_most"}, {"before", "after"}
 YEARLY = {"anniversary", "anniversary_around"}
 RELATIVE = {"last_days", "next_days", "days_ago", *YEARLY}
 _SAID: dict[str, tuple[str, str]] = {
@@ -51,6 +51,8 @@ _SAID: dict[str, tuple[str, str]] = {
     "not_set": ("is not known", "未知"),
     "less": ("is less than {v}", "小于 {v}"),
     "greater": ("is greater than {v}", "大于 {v}"),
+    "at_least": ("is at least {v}", "不小于 {v}"),
+    "at_most": ("is at most {v}", "不大于 {v}"),
     "between": ("is between {low:g} and {high:g}", "介于 {low:g} 与 {high:g} 之间"),
     "before": ("is before {v}", "早于 {v}"),
     "after": ("is after {v}", "晚于 {v}"),
@@ -175,8 +177,8 @@ class Trait(Operator[TraitParams]):
         if op in ("starts", "ends"):
             return (on.starts if op == "starts" else on.ends)(trait, str(value))
         if op in NUMBERS:
-            bound = float(value)
-            return on.number(trait, **{"high" if op == "less" else "low": bound}, open_ends=True)
+            end = "high" if op in ("less", "at_most") else "low"
+            return on.number(trait, **{end: float(value)}, open_ends=op in ("less", "greater"))
         return on.equals_any(trait, [value]) if op == "equals" else ~on.equals_any(trait, [value])
 
     def _dated(self, params: TraitParams, at: At) -> Q:

@@ -275,7 +275,7 @@ def judge_trait(p: Any, person: Person, now: datetime) -> bool:
         return (any if op == "contains_any" else all)(contained(value, want) for want in p["values"])
     if op in ("starts", "ends"):
         return isinstance(value, str) and (value.startswith if op == "starts" else value.endswith)(p["value"])
-    if op in ("less", "greater", "between"):
+    if op in ("less", "greater", "at_least", "at_most", "between"):
         return judge_number(p, value)
     return judge_day(p, day_of(trait, value), now)
 
@@ -291,7 +291,8 @@ def judge_number(p: Any, value: Any) -> bool:
         return False
     if p["op"] == "between":
         return bool(p["low"] <= value <= p["high"])
-    return bool(value < p["value"] if p["op"] == "less" else value > p["value"])
+    words = {"less": "less_than", "greater": "more_than"}
+    return compare(words.get(p["op"], p["op"]), value, p["value"])
 
 
 def judge_day(p: Any, day: date | None, now: datetime) -> bool:
@@ -400,7 +401,7 @@ def leaf_trait(rng: random.Random) -> dict[str, Any]:
         op = rng.choice([*choice, *yearly])
         return {"trait": trait, "op": op, "value": rng.choice(DAYS), "days": rng.choice([0, 1, 3]), **span}
     if kind == "number":
-        op = rng.choice(["less", "greater", "between", "equals"])
+        op = rng.choice(["less", "greater", "at_least", "at_most", "between", "equals"])
         return {"trait": "age", "op": op, "value": rng.choice([18, 18.5, 17]), "low": 17.5, "high": 40}
     if kind == "list":
         op = rng.choice(["contains", "not_contains", "contains_any", "contains_all"])
