@@ -6,6 +6,7 @@ the line and the reason, and the rest go on. Every batch is a short transaction 
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -15,7 +16,7 @@ from typing import Any, Literal
 from uuid import UUID
 
 from django.db import transaction
-from django.db.models import F
+from django.db.models import F, Q
 
 from common.params import Invalid, Problem
 from common.semijoin import among
@@ -71,24 +72,27 @@ def upload(
         columns = ", ".join(NAMES)
         said = say(f"the file needs a column named one of: {columns}", f"文件须有一列名为以下之一：{columns}")
         raise Invalid([Problem("file", said)])
-    done, kept = Uploaded(), set[int]()
+    done, number, named = Uploaded(), secrets.randbits(62), False
     for rows in _batches(reader.rows(names, skip=0)):
         found, refused = _find(rows, names)
         for one in refused:
             refuse(one)
-        kept |= found if action == "replace" else set()
-        changed = remove_people(target, found, now=now) if action == "remove" else add_people(target, found, now=now)
+        named = named or bool(found)
+        if action == "remove":
+            changed = remove_people(target, found, now=now)
+        else:
+            changed = add_people(target, found, now=now, number=number if action == "replace" else None)
         done = _counted(done, action, len(rows), len(changed), len(refused))
     if action == "replace":
-        if not kept:
+        if not named:
             said = say("nobody in the file is known, so the list stays as it is", "文件中无人可识别，名单保持不变")
             raise Invalid([Problem("file", said)])
-        done = replace(done, removed=_keep_only(target, kept, now=now))
+        done = replace(done, removed=_keep_only(target, number, now=now))
     return done
 
 
-def add_people(target: StaticList, ids: Collection[int], *, now: datetime) -> list[int]:
-    """Put these profiles on the list; returns those who were not on it."""
+def add_people(target: StaticList, ids: Collection[int], *, now: datetime, number: int | None = None) -> list[int]:
+    """Put these profiles on the list; returns those who were not on it. A replacement leaves its `number` on each."""
     if not ids:
         return []
     with transaction.atomic():
@@ -96,6 +100,8 @@ def add_people(target: StaticList, ids: Collection[int], *, now: datetime) -> li
         rows = [(target.pk, pk, now) for pk in sorted(ids)]
         new = insert("segments_listmember", MEMBER, rows, conflict="(list_id, profile_id) DO NOTHING",
                      returning="id, profile_id")  # fmt: skip
+        if number is not None:
+            ListMember.objects.filter(among("profile_id", ids), list=target).update(named_by=number)
         return _tell(target, LIST_ADDED, [(int(member), int(person)) for member, person in new], now=now)
 
 
@@ -111,11 +117,14 @@ def remove_people(target: StaticList, ids: Collection[int], *, now: datetime) ->
         return _tell(target, LIST_REMOVED, held, now=now)
 
 
-def _keep_only(target: StaticList, kept: Collection[int], *, now: datetime) -> int:
-    """Take everybody else off; returns how many."""
-    held = ListMember.objects.filter(list=target).order_by("pk").values_list("profile_id", flat=True)
-    others = (pk for pk in list(held) if pk not in kept)
-    return sum(len(remove_people(target, some, now=now)) for some in _batches(others))
+def _keep_only(target: StaticList, number: int, *, now: datetime) -> int:
+    """Take off everybody whom the replacement did not name, a batch at a time; returns how many."""
+    rows = ListMember.objects.filter(list=target).filter(Q(named_by=None) | ~Q(named_by=number)).order_by("pk")
+    last = taken = 0
+    while some := list(rows.filter(pk__gt=last).values_list("pk", "profile_id")[:BATCH]):
+        last = some[-1][0]
+        taken += len(remove_people(target, [person for _, person in some], now=now))
+    return taken
 
 
 def _lock(target: StaticList) -> None:

@@ -140,11 +140,15 @@ class StaticList(Named):
 
 
 class ListMember(models.Model):
-    """One person on one list. Being taken off deletes the row; the history is in the fact log."""
+    """One person on one list. Being taken off deletes the row; the history is in the fact log.
+
+    `named_by` is the number of the last replacement of the list whose file named the person.
+    """
 
     list = models.ForeignKey(StaticList, models.CASCADE, db_index=False, related_name="members")
     profile = models.ForeignKey(Profile, models.CASCADE, related_name="list_members")
     added_at = models.DateTimeField(_("added"))
+    named_by = models.BigIntegerField(null=True, editable=False)
 
     class Meta:
         verbose_name = _("person on a list")
