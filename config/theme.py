@@ -66,6 +66,7 @@ NAVIGATION = [
         _("What and how"),
         [
             _list("messaging.template", _("Templates"), "draft"),
+            _list("messaging.block", _("Blocks and layouts"), "dashboard_customize"),
             _list("messaging.bannedword", _("Banned words"), "spellcheck"),
             _list("messaging.delivery", _("Messages"), "outgoing_mail"),
             _list("messaging.account", _("Accounts"), "dns"),

@@ -6,10 +6,11 @@ A trial stands outside the ledger: no delivery, no cap, no report and no token i
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from typing import Any
 
+from django.db.models import Max, Min, QuerySet
 from django.utils.translation import gettext as _
 
 from common.params import Invalid, Problem
@@ -27,13 +28,38 @@ PERSON = (
 )  # fmt: skip
 
 
-def preview_as(template: Template, *, profile: Profile | None, locale: str) -> Rendered:
-    """The draft as that person would get it; without a person, with the template's sample data.
+def preview_as(
+    template: Template, *, profile: Profile | None, locale: str, extra: Mapping[str, Any] | None = None
+) -> Rendered:
+    """The draft as that person would get it; without a person, with the template's sample data; `extra` over both.
 
     What a person does not have (the event, the coupon) comes from the sample data. Raises Invalid with all
     problems of the draft, RenderError when the data do not suffice.
     """
-    return preview_template(template, locale=locale, context=context_for(template, profile=profile, locale=locale))
+    context = context_for(template, profile=profile, locale=locale)
+    return preview_template(template, locale=locale, context=laid_over(context, extra or {}))
+
+
+def laid_over(context: Mapping[str, Any], extra: Mapping[str, Any]) -> dict[str, Any]:
+    """Variables with others laid over them, one step deep: {"profile": {"city": …}} changes the city alone."""
+    merged = dict(context)
+    for name, value in extra.items():
+        ours = merged.get(name)
+        merged[name] = {**ours, **value} if isinstance(ours, Mapping) and isinstance(value, Mapping) else value
+    return merged
+
+
+def living() -> QuerySet[Profile]:
+    """The people that a message can be tried on."""
+    return Profile.objects.filter(merged_into=None, erased_at=None)
+
+
+def anybody(draw: Callable[[int, int], int]) -> Profile | None:
+    """One person by chance, without counting them; `draw` gives a whole number between two, both included."""
+    ends = living().aggregate(first=Min("pk"), last=Max("pk"))
+    if ends["first"] is None:
+        return None
+    return living().filter(pk__gte=draw(ends["first"], ends["last"])).order_by("pk").first()
 
 
 def context_for(template: Template, *, profile: Profile | None, locale: str) -> Mapping[str, Any]:

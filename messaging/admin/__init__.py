@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from messaging import timeline
 from messaging.admin import accounts, permission, words
+from messaging.admin.blocks import BlockAdmin
 from messaging.admin.deliveries import DeliveryAdmin
 from messaging.admin.templates import TemplateAdmin
 
-__all__ = ["DeliveryAdmin", "TemplateAdmin", "accounts", "permission", "timeline", "words"]
+__all__ = ["BlockAdmin", "DeliveryAdmin", "TemplateAdmin", "accounts", "permission", "timeline", "words"]

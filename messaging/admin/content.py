@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from django import forms
+from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
@@ -14,7 +15,6 @@ from common.admin.widgets import OwnTemplate
 from common.text import has_poison
 from messaging.channels import channels
 
-LOCALES = ("en", "zh-Hans")
 LABELS = {
     "subject": _("Subject"),
     "preheader": _("Preheader (the line after the subject in the mailbox)"),
@@ -24,8 +24,12 @@ LABELS = {
     "title": _("Title"),
     "body": _("Text"),
     "url": _("Link"),
+    "markdown": _("Markdown"),
+    "topic": _("Topic"),
+    "sample": _("Sample data"),
+    "layout": _("Layout"),
 }
-LONG = frozenset({"html", "mjml", "text", "body"})
+LONG = frozenset({"html", "mjml", "text", "body", "markdown", "variables"})
 LONGEST = 200_000
 
 
@@ -52,6 +56,7 @@ class ContentWidget(OwnTemplate, forms.Widget):
         words = content.get(locale, {})
         return {
             "name": f"{name}:{locale}:{part}",
+            "locale": locale,
             "label": LABELS.get(part, part),
             "part": part,
             "long": part in LONG,
@@ -60,22 +65,27 @@ class ContentWidget(OwnTemplate, forms.Widget):
 
     def value_from_datadict(self, data: Any, files: Any, name: str) -> dict[str, dict[str, str]]:
         """What was typed; empty parts and languages without words are left out."""
-        found: dict[str, dict[str, str]] = {}
-        for key in data:
-            stem, _colon, rest = key.partition(":")
-            locale, colon, part = rest.partition(":")
-            if stem == name and colon and data[key].strip():
-                found.setdefault(locale, {})[part] = data[key].replace("\r\n", "\n")
-        return found
+        return parse(data, name)
 
     def value_omitted_from_data(self, data: Any, files: Any, name: str) -> bool:
         return not any(key.startswith(f"{name}:") for key in data)
 
 
+def parse(data: Any, name: str) -> dict[str, dict[str, str]]:
+    """What was typed into the boxes of this name; empty parts and languages without words are left out."""
+    found: dict[str, dict[str, str]] = {}
+    for key in data:
+        stem, _colon, rest = key.partition(":")
+        locale, colon, part = rest.partition(":")
+        if stem == name and colon and data[key].strip():
+            found.setdefault(locale, {})[part] = data[key].replace("\r\n", "\n")
+    return found
+
+
 def spelt(content: Mapping[str, Any]) -> list[str]:
     """The languages to show, as the content spells them: ours, and any other it has."""
     known = {one.lower(): one for one in content}
-    ours = [known.pop(one.lower(), one) for one in LOCALES]
+    ours = [known.pop(one.lower(), one) for one in settings.MESSAGE_LOCALES]
     return [*ours, *known.values()]
 
 

@@ -18,7 +18,7 @@ from playwright.sync_api import Page, Route, expect, sync_playwright
 
 from campaigns.models import Journey
 from config.content_policy import POLICY
-from messaging.admin import templates
+from messaging.admin import editing
 from messaging.models import Template
 from messaging.render import Rendered
 from segments.models import Profile, Segment
@@ -112,11 +112,14 @@ def test_the_first_day_of_an_operator(page: Page, language: str) -> None:
 
     template = Template.objects.get(key="new-user-welcome")
     page.goto(f"/admin/messaging/template/{template.pk}/change/")
-    expect(page.locator("[data-subject]")).to_contain_text(words["subject"])
+    shown = page.frame_locator("iframe.p-preview")
+    expect(shown.locator("[data-subject]")).to_contain_text(words["subject"])
     if language == "zh-CN":
         page.select_option("#p-preview-form [name=locale]", index=1)
-        expect(page.locator("[data-subject]")).to_contain_text(re.compile("[\u4e00-\u9fff]{3}"))
-    expect(page.frame_locator("iframe.p-preview").locator("body")).to_contain_text("HI-7KQ2M4XWAB")
+        page.click("#p-preview-form .p-button--main")
+        expect(shown.locator("[data-subject]")).to_contain_text(re.compile("[\u4e00-\u9fff]{3}"))
+    for pane in ("wide", "narrow"):
+        expect(shown.frame_locator(f"[data-pane={pane}]").locator("body")).to_contain_text("HI-7KQ2M4XWAB")
     keep(page, "template", language)
 
     page.goto("/admin/reports/utm-conversions/")
@@ -220,7 +223,8 @@ def test_a_hostile_template_is_told_what_is_wrong_with_it(page: Page, language: 
         content={"en": {"subject": "Hi", "html": f"{EVIL}<a href='{{{{ links.unsubscribe }}}}'>x</a>"}}
     )
     page.goto(f"/admin/messaging/template/{template.pk}/change/")
-    expect(page.locator("#p-preview")).to_contain_text("<script> is not allowed")
+    expect(page.locator("#p-lint")).to_contain_text("<script> is not allowed")
+    expect(page.frame_locator("iframe.p-preview").locator("body")).to_contain_text("<script> is not allowed")
 
 
 @pytest.mark.parametrize("language", ["en-US"], indirect=True)
@@ -228,17 +232,19 @@ def test_what_slips_past_the_reading_still_reaches_nothing(
     page: Page, language: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The second ring alone: a script in the frame does not run, sees no cookie, and leaves the page around it be."""
-    monkeypatch.setattr(templates, "preview_as", lambda *_, **__: Rendered({"subject": "Hi", "html": EVIL}))
+    monkeypatch.setattr(editing, "preview_as", lambda *_, **__: Rendered({"subject": "Hi", "html": EVIL}))
     asked: list[str] = []
     page.context.on("request", lambda request: asked.append(request.url))
     template = Template.objects.get(key="new-user-welcome")
     page.goto(f"/admin/messaging/template/{template.pk}/change/")
-    expect(page.frame_locator("iframe.p-preview").locator("p")).to_have_text("{{ profile.first_name }}")
+    inside = page.frame_locator("iframe.p-preview").frame_locator("[data-pane=wide]")
+    expect(inside.locator("p")).to_have_text("{{ profile.first_name }}")
     page.wait_for_timeout(500)
     title = page.title()
     page.goto(f"/admin/messaging/template/{template.pk}/frame/")
-    expect(page.locator("p")).to_have_text("{{ profile.first_name }}")
+    expect(page.frame_locator("[data-pane=narrow]").locator("p")).to_have_text("{{ profile.first_name }}")
     page.wait_for_timeout(500)
+    assert any("/try/" in url for url in asked)
     assert any("/frame/" in url for url in asked)
     assert not [url for url in asked if "canary" in url or "logout" in url]
     assert "taken" not in title

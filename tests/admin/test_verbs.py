@@ -288,7 +288,7 @@ def test_an_author_edits_words_in_two_languages(shop: Any, login: Any) -> None:
     url = reverse("admin:messaging_template_change", args=[template.pk])
     form = {
         "name": template.name, "channel": "email", "klass": "marketing", "topic": template.topic_id, "sample": "{}",
-        "content:en:subject": "Hi", "content:en:text": "Hello\r\nthere", "content:zh-hans:subject": "你好",
+        "revision": 0, "content:en:subject": "Hi", "content:en:text": "Hello\r\nthere", "content:zh-hans:subject": "你好",
         "content:zh-hans:text": " ",
     }  # fmt: skip
     assert login("author").post(url, form).status_code == 302
@@ -301,12 +301,12 @@ def test_a_preview_stands_on_an_origin_of_its_own(shop: Any, login: Any) -> None
     client = login("viewer")
     person = template.pk and Address.objects.exclude(profile=None)[0].profile
     assert person is not None
-    shown = client.get(reverse("admin:messaging_template_preview", args=[template.pk]), {"person": person.pk})
-    frame = BeautifulSoup(shown.content, "html.parser").select_one("iframe")
+    shown = client.get(reverse("admin:messaging_template_change", args=[template.pk]))
+    frame = BeautifulSoup(shown.content, "html.parser").select_one("iframe[name=p-preview]")
     assert frame is not None
     assert frame.has_attr("sandbox")
     assert not frame["sandbox"]
-    body = client.get(str(frame["src"]))
+    body = client.get(str(frame["src"]), {"locale": "en", "person": person.email})
     assert "sandbox" in body["Content-Security-Policy"]
     assert "allow" not in body["Content-Security-Policy"]
     assert body["Referrer-Policy"] == "no-referrer"

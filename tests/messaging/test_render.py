@@ -95,11 +95,16 @@ def test_the_chain_of_chinese_ends_in_english() -> None:
         ("{% for x in xs %}{{ loop.index }}{{ x }}{% if not loop.last %}, {% endif %}{% endfor %}", "en", "1a, 2b"),
         ("{{ 'a b/ü' | urlencode }}", "en", "a%20b/%C3%BC"),
         ("{{ 'abcdef' | truncate(4) }}", "en", "abc…"),
+        (
+            '{"n": {{ quoted | json }}, "x": {{ xs | json }}, "d": {{ profile.none | json }}}',
+            "en",
+            '{"n": "a\\"b\\\\<\\/x\\n", "x": ["a","b"], "d": null}',
+        ),
     ],
 )
 def test_filters(source: str, locale: str, shown: str) -> None:
     person = {"first_name": "Mei", "last_name": "Lin", "none": None, "items": 7}
-    assert text(source, locale=locale, profile=person, xs=["a", "b"]) == shown
+    assert text(source, locale=locale, profile=person, xs=["a", "b"], quoted='a"b\\</x\n') == shown
 
 
 def test_html_is_escaped_and_text_is_not() -> None:

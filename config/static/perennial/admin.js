@@ -34,8 +34,38 @@
     }
   };
 
+  // A form that shows what another form says, saved or not, takes its fields along.
+  const carry = (form) => {
+    form.querySelectorAll("[data-carried]").forEach((old) => old.remove());
+    for (const [name, value] of new FormData(document.querySelector(form.dataset.carry))) {
+      if (typeof value !== "string" || name === "csrfmiddlewaretoken") continue;
+      const field = document.createElement("textarea");
+      Object.assign(field, { name, value, hidden: true });
+      field.dataset.carried = "";
+      form.append(field);
+    }
+  };
+
+  // From a finding to its box: open the tab, put the cursor on the line.
+  const goto = (id, line) => {
+    const box = document.getElementById(id);
+    if (!box) return;
+    const pane = box.closest("[role=tabpanel]");
+    if (pane && pane.hidden) document.querySelector(`[data-tab="${pane.id}"]`).click();
+    box.focus();
+    if (!line || !box.setSelectionRange) return;
+    const lines = box.value.split("\n");
+    const from = lines.slice(0, line - 1).reduce((sum, one) => sum + one.length + 1, 0);
+    box.setSelectionRange(from, from + (lines[line - 1] || "").length);
+    if (box.tagName === "TEXTAREA") box.scrollTop = (box.scrollHeight / lines.length) * Math.max(0, line - 4);
+  };
+
   document.addEventListener("DOMContentLoaded", () => {
     editors(document);
+    document.querySelectorAll("form[data-carry]").forEach((form) => {
+      form.addEventListener("submit", () => carry(form));
+      if ("carryNow" in form.dataset) form.requestSubmit();
+    });
     document.addEventListener("submit", (event) => {
       const question = event.target.dataset ? event.target.dataset.confirm : "";
       if (question && !window.confirm(question)) event.preventDefault();
@@ -46,6 +76,8 @@
   });
   document.addEventListener("htmx:afterSwap", (event) => { editors(event.target); chartsIn(event.target); });
   document.addEventListener("click", (event) => {
+    const link = event.target.closest("[data-goto]");
+    if (link) goto(link.dataset.goto, Number(link.dataset.line));
     const tab = event.target.closest("[data-tab]");
     if (!tab) return;
     const group = tab.closest("[data-tabs]");

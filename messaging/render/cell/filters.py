@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import json
 import re
 from collections.abc import Callable, Mapping
 from datetime import UTC, date, datetime
@@ -247,6 +248,15 @@ def name(context: Context, person: Any, instead: str = "") -> str:
         raise Refused("name is for a person: {{ profile | name }}")
     given, family = (str(person.get(part) or "") for part in ("first_name", "last_name"))
     return full_name(given, family, language(context)) or str(instead)
+
+
+@named("json")
+def as_json(value: Any) -> str:
+    """A value as JSON, for the body of a webhook: text comes with its quotes, and nothing in it can end them."""
+    if isinstance(value, Undefined):
+        text_of(value)
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    return text.replace("\u2028", "\\u2028").replace("\u2029", "\\u2029").replace("</", "<\\/")
 
 
 @named("plain")
