@@ -18,8 +18,9 @@ from django.utils.translation import gettext_lazy as _
 from unfold.contrib.filters.admin import RelatedDropdownFilter
 
 from common import audit, clock
-from common.admin import LargePage, NoDelete, Page, ReadOnly, complain, route, show
+from common.admin import NoDelete, Page, complain, route, show
 from common.params import Invalid, Problem
+from segments.admin.members import Belonging
 from segments.ingest.limits import Refused
 from segments.ingest.rejects import Reject, store_rejects
 from segments.lists import NAMES, Refusal, Uploaded, upload
@@ -86,21 +87,14 @@ class StaticListAdmin(NoDelete, Page):
 
 
 @admin.register(ListMember)
-class ListMemberAdmin(ReadOnly, LargePage):
+class ListMemberAdmin(Belonging):
     """Who is on which list."""
 
     hint = _("Nobody is on a list yet.")
     list_display = ["person", "the_list", "added_at"]
     list_filter = [("list", RelatedDropdownFilter)]
     list_select_related = ["profile", "list"]
-    ordering = ["-id"]
-    sortable_by: list[str] = []
-    list_display_links = None
-    fields = ["person", "the_list", "added_at"]
-
-    @admin.display(description=_("person"))
-    def person(self, row: ListMember) -> SafeString | str:
-        return show.page_of("segments_profile", row.profile_id, row.profile)
+    fields = list_display
 
     @admin.display(description=_("list of people"))
     def the_list(self, row: ListMember) -> SafeString | str:

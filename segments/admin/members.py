@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.contrib import admin
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
@@ -12,22 +14,27 @@ from segments.models import Membership, SegmentRun
 from segments.refresh.words import why_in_words
 
 
+class Belonging(ReadOnly, LargePage):
+    """Rows that say which person belongs to what, the newest first."""
+
+    ordering = ["-id"]
+    sortable_by: list[str] = []
+    list_display_links = None
+
+    @admin.display(description=_("person"))
+    def person(self, row: Any) -> SafeString | str:
+        return show.page_of("segments_profile", row.profile_id, row.profile)
+
+
 @admin.register(Membership)
-class MembershipAdmin(ReadOnly, LargePage):
+class MembershipAdmin(Belonging):
     """Who is in which segment now."""
 
     hint = _("Nobody is in this segment.")
     list_display = ["person", "the_segment", "entered_at"]
     list_filter = [("segment", RelatedDropdownFilter)]
     list_select_related = ["profile", "segment"]
-    ordering = ["-id"]
-    sortable_by: list[str] = []
-    list_display_links = None
-    fields = ["person", "the_segment", "entered_at"]
-
-    @admin.display(description=_("person"))
-    def person(self, row: Membership) -> SafeString | str:
-        return show.page_of("segments_profile", row.profile_id, row.profile)
+    fields = list_display
 
     @admin.display(description=_("segment"))
     def the_segment(self, row: Membership) -> SafeString | str:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from segments.refresh.run import build_anew, cancel_run, change_rule, give_rule, refresh_due, refresh_segment
+from segments.refresh.run import build_anew, cancel_run, give_rule, refresh_due, refresh_segment
 from segments.refresh.task import Refreshed
 
 __all__ = [
     "Refreshed",
     "build_anew",
     "cancel_run",
-    "change_rule",
     "give_rule",
     "refresh_due",
     "refresh_segment",

@@ -20,7 +20,7 @@ from segments.refresh.candidates import Choice, changed, find_candidates
 from segments.refresh.everyone import RUNNING, refresh_everyone
 from segments.refresh.task import Refreshed, Task, arrive, batches, end, lock, read_task, start, whole_choice, write
 from segments.rules.compile import matching
-from segments.rules.order import in_order, prove_rule, read_by
+from segments.rules.order import in_order, read_by
 
 log = logging.getLogger(__name__)
 BATCH = 2000
@@ -54,15 +54,9 @@ def refresh_segment(segment: Segment, now: datetime) -> Refreshed:
         raise
 
 
-def change_rule(segment: Segment, raw: Any, *, fire: bool = False) -> Segment:
-    """Give a segment a new rule; it is rebuilt at the next refresh, silently unless `fire`. Raises Invalid."""
-    prove_rule(raw, key=segment.key)
-    segment.save(update_fields=give_rule(segment, raw, fire=fire))
-    return segment
-
-
 def give_rule(segment: Segment, raw: Any, *, fire: bool = False) -> list[str]:
-    """The same for a rule that is proven, with whatever else the caller saves. Returns the columns it set."""
+    """Give a segment a rule that is proven; the caller saves it with whatever else. The next refresh builds it anew,
+    silently unless `fire`. Returns the columns it set."""
     segment.rule, segment.fire_on_build = raw, fire
     segment.rule_number += 1
     return ["rule", "fire_on_build", "rule_number"]

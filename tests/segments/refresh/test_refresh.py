@@ -11,7 +11,8 @@ from django.db import connection
 
 from common.params import Invalid
 from segments.models import Event, Membership, Profile, Segment, SegmentRun
-from segments.refresh import Refreshed, cancel_run, change_rule, everyone, refresh_due, refresh_segment, task
+from segments.refresh import Refreshed, cancel_run, everyone, give_rule, refresh_due, refresh_segment, task
+from segments.rules.order import prove_rule
 from tests.people import NOW, make_fact, make_order, make_profile
 from tests.segments.refresh.settled import settle_log
 
@@ -84,7 +85,7 @@ def test_a_changed_rule_rebuilds_silently_and_so_do_its_readers() -> None:
     inner, _ = make_segment("inner", viewed()), make_segment("outer", {"not": inside("inner")})
     refresh()
     assert (members("inner"), members("outer")) == ({mei.pk}, {bo.pk})
-    change_rule(inner, {"not": viewed()})
+    inner.save(update_fields=give_rule(inner, {"not": viewed()}))
     assert [report.mode for report in refresh()] == ["build", "build"]
     assert (members("inner"), members("outer")) == ({bo.pk}, {mei.pk})
     assert told() == []
@@ -102,7 +103,7 @@ def test_nested_segments_follow_in_one_look_and_refuse_circles() -> None:
     assert members("c") == {mei.pk}
     assert [row[2] for row in told()] == ["a", "b", "c"]
     with pytest.raises(Invalid, match="circle: a → c → b → a"):
-        change_rule(a, {"all": [viewed(), inside("c")]})
+        prove_rule({"all": [viewed(), inside("c")]}, key=a.key)
 
 
 def test_what_only_history_brought_about_may_not_trigger() -> None:
