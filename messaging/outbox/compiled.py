@@ -16,7 +16,7 @@ from django.db import connection
 from django.db.models import QuerySet
 
 from common.clock import is_postgres
-from common.semijoin import among
+from common.semijoin import among, array_of
 
 Build = Callable[[datetime], QuerySet[Any, tuple[Any, ...]]]
 Rows = list[tuple[Any, ...]]
@@ -42,7 +42,7 @@ class _Compiled:
         params = list(self.params)
         for place, distance in self.moving:
             params[place] = now + distance
-        params[self.ids] = list(ids)
+        params[self.ids] = array_of(ids)
         cursor = connection.cursor()
         _read_times_in_c(cursor)
         cursor.execute(self.sql, params)
@@ -93,7 +93,7 @@ def _compile(build: Build, column: str) -> _Compiled | None:
         moving.append((place, before - _FIRST))
     compiler = compilers[0]
     converters = compiler.get_converters([chosen for chosen, _, _ in compiler.select])
-    return _Compiled(sql, tuple(first), tuple(moving), list(first).index(_NO_IDS), compiler, converters)
+    return _Compiled(sql, tuple(first), tuple(moving), list(first).index(array_of(_NO_IDS)), compiler, converters)
 
 
 def _read_times_in_c(cursor: Any) -> None:
