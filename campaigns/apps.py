@@ -22,7 +22,8 @@ class CampaignsConfig(AppConfig):
 
         for registry in (models, reports, steps, triggers):
             registry.load()
-        import_module("campaigns.joined")
+        for name in ("joined", "told"):
+            import_module(f"campaigns.{name}")
         for package in (gates, operators):
             for module in iter_modules(package.__path__):
                 import_module(f"{package.__name__}.{module.name}")

@@ -11,6 +11,8 @@ from typing import Annotated, Any, TypeVar
 from django.utils.translation import gettext as _
 from pydantic import BaseModel, BeforeValidator, ConfigDict, PlainSerializer, ValidationError
 
+from common.told import tell
+
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 _DURATION = re.compile(r"([0-9]+)\s*([smhdw])")
 LONGEST = timedelta(days=3650)
@@ -62,13 +64,17 @@ P = TypeVar("P", bound=BaseModel)
 
 @dataclass(frozen=True)
 class Problem:
-    """One thing wrong with an operator's input: `path` such as "nodes.gift.params.pool"."""
+    """One thing wrong with an operator's input: `path` such as "nodes.gift.params.pool".
+
+    As text it is in the language of whoever reads it.
+    """
 
     path: str
     message: str
 
     def __str__(self) -> str:
-        return f"{self.path}: {self.message}" if self.path else self.message
+        said = tell(self.message)
+        return f"{self.path}: {said}" if self.path else said
 
 
 class Invalid(ValueError):

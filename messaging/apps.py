@@ -24,5 +24,5 @@ class MessagingConfig(AppConfig):
             registry.load()
         for module in iter_modules(operators.__path__):
             import_module(f"messaging.operators.{module.name}")
-        for name in ("merging", "traces"):
+        for name in ("merging", "traces", "told"):
             import_module(f"messaging.{name}")

@@ -22,7 +22,15 @@ class SegmentsConfig(AppConfig):
 
         operators.load()
         metrics.load()
-        for module in ("memberships", "growth.merging", "growth.mission_merging", "health_moves", "list_merging", "traces"):
+        for module in (
+            "memberships",
+            "growth.merging",
+            "growth.mission_merging",
+            "health_moves",
+            "list_merging",
+            "traces",
+            "told",
+        ):
             import_module(f"segments.{module}")
         post_migrate.connect(know_the_cluster, sender=self)
 

@@ -23,6 +23,7 @@ from unfold.contrib.filters.admin import (
 from common import audit, clock
 from common.admin import LargePage, NoDelete, Page, ReadOnly, route, show
 from common.money import format_money
+from common.told import tell
 from segments.models import Event, EventProperty, ImportJob, Order, RejectedRow, Trait
 from segments.replay import replay
 
@@ -135,7 +136,8 @@ class ImportJobAdmin(ReadOnly, Page):
 
     @admin.display(description=_("report"))
     def the_report(self, job: ImportJob) -> SafeString | str:
-        return show.pretty(job.report)
+        first = [{**row, "message": tell(row["message"])} for row in job.report.get("first", [])]
+        return show.pretty({**job.report, "first": first} if first else job.report)
 
 
 @admin.register(RejectedRow)
@@ -155,7 +157,7 @@ class RejectedRowAdmin(ReadOnly, LargePage):
     search_fields = ["code", "path"]
     ordering = ["-id"]
     fields = [
-        "received_at", "source", "job", "line", "code", "path", "reason", "the_payload", "replayed_at", "outcome",
+        "received_at", "source", "job", "line", "code", "path", "the_reason", "the_payload", "replayed_at", "outcome",
     ]  # fmt: skip
     actions: Any = ["replay_many"]
     change_form_outer_before_template = "admin/segments/rejectedrow/verbs.html"
@@ -200,7 +202,11 @@ class RejectedRowAdmin(ReadOnly, LargePage):
 
     @admin.display(description=_("reason"))
     def short_reason(self, row: RejectedRow) -> str:
-        return row.reason[:140]
+        return tell(row.reason)[:140]
+
+    @admin.display(description=_("reason"))
+    def the_reason(self, row: RejectedRow) -> str:
+        return tell(row.reason)
 
     @admin.display(description=_("row"))
     def the_payload(self, row: RejectedRow) -> SafeString:

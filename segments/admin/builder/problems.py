@@ -9,6 +9,7 @@ from typing import Any
 from django.utils.translation import gettext as _
 
 from common.params import Invalid, Problem
+from common.told import tell
 from segments.admin.builder.inputs import Input, inputs_of
 from segments.admin.builder.tree import Spot, can_be_drawn, kind_of, spots
 from segments.admin.builder.words import word
@@ -46,7 +47,7 @@ def in_words(message: str) -> str:
         met = pattern.fullmatch(plain)
         if met:
             return say(met)
-    return plain
+    return tell(plain)
 
 
 def _names_missing(node: dict[str, Any]) -> list[str]:
