@@ -27,6 +27,7 @@ TIMETABLE: dict[str, Entry] = {
     "send": Entry("messaging.tasks.send", 2, "Send the messages that are due"),
     "sweep": Entry("messaging.tasks.sweep", 15, "Free what a dead worker held"),
     "listen": Entry("messaging.tasks.listen", 2, "Judge clicks and match receipts that waited"),
+    "reconcile": Entry("messaging.tasks.reconcile", 3600, "Count the ledger against itself, once a day"),
     "fetch-mail": Entry("messaging.tasks.fetch", 60, "Fetch bounces, complaints and replies from mailboxes"),
     "refresh": Entry("segments.tasks.refresh", 10, "Bring the members of segments up to date"),
     "score": Entry("segments.tasks.score", 10, "Score the people who changed or fell silent"),

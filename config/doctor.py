@@ -294,3 +294,17 @@ def space(at: datetime) -> Iterator[Finding]:
     free = shutil.disk_usage(settings.VAR).free
     if free < FREE_BYTES:
         yield red("P017", _("only %d MB are free") % (free // 2**20), _("make room under %s") % settings.VAR)
+
+
+@exam("P018")
+def books(at: datetime) -> Iterator[Finding]:
+    """Whether the ledger of messages agrees with itself, as it was counted last."""
+    from messaging.outbox.books import is_due, standing
+
+    alarms, last = standing(at)
+    for row in alarms:
+        codes = ", ".join(f"{one['code']} {one['count']}" for one in row.findings)
+        text = _("the books of %(day)s do not fit: %(codes)s") % {"day": row.day.isoformat(), "codes": codes}
+        yield red("P018", text, "/admin/messaging/reconciliation/")
+    if is_due(last, at):
+        yield amber("P018", _("the ledger of messages has not been counted for two days"), _("read the worker's log"))

@@ -13,6 +13,7 @@ from common.clock import now as clock_now
 from messaging.answers import settle_clicks
 from messaging.consents import read_consents
 from messaging.mailbox import fetch_mail, mailboxes
+from messaging.outbox.books import reconcile as reconcile_ledger
 from messaging.outbox.send import send_due
 from messaging.outbox.sweep import sweep as sweep_ledger
 from messaging.words import match_receipts
@@ -49,3 +50,9 @@ def fetch() -> None:
             fetch_mail(account, now=clock_now())
         except (OSError, imaplib.IMAP4.error) as error:
             log.warning("mailbox of account %s: %s", account.key, type(error).__name__)
+
+
+@shared_task(name="messaging.tasks.reconcile")
+def reconcile() -> None:
+    """Count the last days' messages against themselves, once a day."""
+    reconcile_ledger(clock_now())

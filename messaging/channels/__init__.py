@@ -47,6 +47,7 @@ class Answer:
     provider_ref: str = ""
     retry_at: datetime | None = None
     bounce: Bounce = Bounce.NONE
+    slows: bool = False  # with transient: the provider asks the whole account to slow down
 
 
 @dataclass(frozen=True)

@@ -51,7 +51,7 @@ def later(code: str, retry_at: datetime | None) -> Verdict:
 
 def throttled(code: str, retry_at: datetime | None) -> Verdict:
     """Surely not taken; the whole account must slow down."""
-    return Verdict(Answer(Outcome.TRANSIENT, code, retry_at=retry_at), stops=True)
+    return Verdict(Answer(Outcome.TRANSIENT, code, retry_at=retry_at, slows=True), stops=True)
 
 
 def refused(code: str) -> Verdict:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from django.core.exceptions import ValidationError
 from django.db import models
 from django.db.models import F, Q
 from django.utils.translation import gettext_lazy as _
@@ -14,11 +15,19 @@ from messaging.models.permission import Address
 from segments.models import Profile
 
 
+def check_ramp(value: object) -> None:
+    """A warm-up is a list of whole numbers above nought, none smaller than the one before."""
+    good = isinstance(value, list) and all(type(one) is int and 0 < one < 10**9 for one in value)
+    if not isinstance(value, list) or not good or value != sorted(value):
+        raise ValidationError({"ramp": _("Whole numbers that grow, please: [50, 100, 200]")})
+
+
 class Account(Named):
     """A sender at a provider: how to reach it, as whom, how fast, and how it is doing.
 
     `settings` holds what the channel needs (host, port); secrets are names of environment variables, never
-    values. The rate is a token bucket in this row, shared by all workers: `tokens` as of `tokens_at`.
+    values. The rate is a token bucket in this row, shared by all workers: `tokens` as of `tokens_at`. `pace` is the
+    share of the rate that is left after the provider asked us to slow down; `day_count` counts `day` (UTC).
     """
 
     channel = models.CharField(_("channel"), max_length=20)
@@ -31,8 +40,25 @@ class Account(Named):
     resend_transactional = models.BooleanField(_("may re-send transactional once in doubt"), default=False)
     rate = models.FloatField(_("messages a second"), null=True, blank=True)
     burst = models.PositiveIntegerField(_("burst"), default=100)
+    daily = models.PositiveIntegerField(_("messages a day, at most"), null=True, blank=True)
+    ramp = models.JSONField(
+        _("warm-up"),
+        default=list,
+        blank=True,
+        help_text=_("messages on the first day, the second …: [50, 100, 200]"),
+    )
+    ramp_from = models.DateField(_("first day of the warm-up"), null=True, blank=True)
+    stands_in = models.BooleanField(
+        _("stands in"), default=False, help_text=_("takes over while the default account of its channel is held")
+    )
     tokens = models.FloatField(default=0)
     tokens_at = models.DateTimeField(null=True)
+    day = models.DateField(null=True, editable=False)
+    day_count = models.PositiveIntegerField(_("messages today"), default=0, editable=False)
+    pace = models.FloatField(_("pace"), default=1.0, editable=False)
+    slowed_at = models.DateTimeField(_("slowed down"), null=True, editable=False)
+    rests_until = models.DateTimeField(_("rests until"), null=True, editable=False)
+    rests_why = models.CharField(_("rests because"), max_length=60, blank=True, editable=False)
     errors = models.PositiveIntegerField(_("errors in a row"), default=0)
     open_until = models.DateTimeField(_("held until"), null=True, blank=True)
 
@@ -42,6 +68,10 @@ class Account(Named):
         constraints = [
             models.UniqueConstraint(fields=["channel"], condition=Q(is_default=True), name="account_default_once"),
         ]
+
+    def clean(self) -> None:
+        super().clean()
+        check_ramp(self.ramp)
 
 
 class Delivery(models.Model):
@@ -145,7 +175,9 @@ class Delivery(models.Model):
         verbose_name_plural = _("messages")
         indexes = [
             models.Index(
-                fields=["channel", "priority", "not_before", "id"], name="delivery_next", condition=Q(state="planned")
+                fields=["channel", "priority", "campaign", "not_before", "id"],
+                name="delivery_share",
+                condition=Q(state="planned"),
             ),
             models.Index(fields=["not_before"], name="delivery_held", condition=Q(state="held")),
             models.Index(

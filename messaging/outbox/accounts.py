@@ -1,30 +1,20 @@
-"""Accounts: which may send now, how fast, and the breaker that opens after errors in a row and heals itself."""
+"""Accounts: which may send now, who stands in, and the breaker that opens after errors in a row and heals itself."""
 
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from django.db.models import F, Q
+from django.db.models import Q
 
 from messaging.channels import Sender, channels
 from messaging.models import Account, Delivery, Pause
+from messaging.outbox.pacing import THRESHOLD
 
-THRESHOLD = 5  # errors in a row that open the breaker
-PROBE = timedelta(seconds=60)  # how long one half-open probe keeps others away
 LONGEST = timedelta(minutes=15)
 SECRET = "_env"  # settings {"password_env": "SMTP_PASSWORD"} become {"password": the value}
-
-
-@dataclass(frozen=True)
-class Reserved:
-    """A share of an account for one claim: how many messages, and whether they are a half-open probe."""
-
-    account: Account
-    count: int
 
 
 def usable(now: datetime) -> list[Account]:
@@ -35,7 +25,11 @@ def usable(now: datetime) -> list[Account]:
         return []
     rows = list(Account.objects.order_by("id"))
     rows += [_make(key) for key in _without_account({row.channel for row in rows})]
-    return [row for row in rows if row.active and (row.open_until is None or row.open_until <= now)]
+    return [row for row in rows if row.active and _is_open(row, now)]
+
+
+def _is_open(row: Account, now: datetime) -> bool:
+    return all(until is None or until <= now for until in (row.open_until, row.rests_until))
 
 
 def _without_account(known: set[str]) -> list[str]:
@@ -54,42 +48,26 @@ def _make(channel: str) -> Account:
     return made
 
 
-def reserve(account_id: int, want: int, now: datetime) -> Reserved | None:
-    """Lock the account and take up to `want` messages from its bucket. Call inside the claim's transaction,
-    then `consume` what was really claimed. A half-open account gives one message, to one worker."""
-    row = Account.objects.select_for_update(no_key=True).filter(pk=account_id, active=True).first()
-    if row is None or (row.open_until is not None and row.open_until > now):
-        return None
-    if row.errors >= THRESHOLD:
-        return Reserved(row, 1)
-    if row.rate is None:
-        return Reserved(row, want)
-    row.tokens = _refilled(row, now)
-    row.tokens_at = now
-    return Reserved(row, min(want, int(row.tokens)))
+def stands_in(account: Account, now: datetime) -> bool:
+    """Whether this account takes over the messages of its channel's default one, whose breaker is open or which is
+    switched off."""
+    if account.is_default or not account.stands_in:
+        return False
+    default = Account.objects.filter(channel=account.channel, is_default=True).first()
+    return default is not None and (not default.active or is_broken(default, now))
 
 
-def _refilled(row: Account, now: datetime) -> float:
-    assert row.rate is not None
-    if row.tokens_at is None:
-        return float(row.burst)
-    elapsed = max((now - row.tokens_at).total_seconds(), 0.0)
-    return min(float(row.burst), row.tokens + elapsed * row.rate)
+def is_broken(account: Account, now: datetime) -> bool:
+    """Whether the breaker is open, and not only the next attempt at a connection a few seconds away."""
+    return account.errors >= THRESHOLD and account.open_until is not None and account.open_until > now
 
 
-def consume(reserved: Reserved, count: int, now: datetime) -> None:
-    """Take `count` messages out of the bucket for good, and keep others from a half-open account."""
-    row = reserved.account
-    if row.errors >= THRESHOLD and count:
-        Account.objects.filter(pk=row.pk).update(open_until=now + PROBE)
-    if row.rate is not None:
-        Account.objects.filter(pk=row.pk).update(tokens=row.tokens - count, tokens_at=row.tokens_at)
-
-
-def give_back(account: Account, count: int) -> None:
-    """Return the tokens of messages that were claimed and not handed over (held, skipped)."""
-    if account.rate is not None and count > 0:
-        Account.objects.filter(pk=account.pk).update(tokens=F("tokens") + count)
+def has_stand_in(account: Account, now: datetime) -> bool:
+    """Whether another account takes over while this one is held, so that its messages need not wait for it."""
+    others = Account.objects.filter(channel=account.channel, stands_in=True, active=True, is_default=False)
+    if not account.is_default or not is_broken(account, now):
+        return False
+    return others.filter(Q(open_until=None) | Q(open_until__lte=now)).exists()
 
 
 def note_success(account: Account) -> None:

@@ -15,7 +15,7 @@ from django.db import transaction
 from common.faults import faultpoint
 from messaging.channels import Answer, Channel, ChannelError, Connection, Outcome, Outgoing, channels
 from messaging.models import Account
-from messaging.outbox import accounts, ledger
+from messaging.outbox import accounts, ledger, pacing
 from messaging.outbox.claim import Claim, claim_due
 from messaging.outbox.group import mark_group
 from messaging.outbox.judge import judge_rows
@@ -102,7 +102,7 @@ class _Run:
         finally:
             self._release(left)
             learn(_paces, self.account.pk, len(self.claim.ids) - len(left), time.monotonic() - began)
-            accounts.give_back(self.account, len(self.claim.ids) - self.handed)
+            pacing.give_back(self.account, len(self.claim.ids) - self.handed)
 
     def _prepare(self) -> list[Parcel]:
         """The first look (without locks) where it pays, then rendering; what falls out is written at once."""
@@ -166,6 +166,7 @@ class _Run:
         """Bounces and the account's health, before the rows are settled."""
         now = self.now_fn()
         note_bounces(batch, now=now)
+        pacing.note_pace(self.account, batch.answers.values(), now)
         outcomes = [given.outcome for given in batch.answers.values() if given.outcome is not Outcome.NOT_BEGUN]
         errors = trailing_errors(outcomes)
         if errors < len(outcomes):
@@ -179,8 +180,12 @@ class _Run:
         return max(1, min(channel.group, int(speed * FRESH * 0.8)))
 
     def _must_stop(self) -> bool:
-        """The account's breaker opened, or time is up; a claim sends one group at least, lest it was in vain."""
-        return self._open_until() is not None or (self.handed > 0 and time.monotonic() >= self.ends)
+        """The account's breaker opened, it rests, or time is up; a claim sends one group at least, lest it was in
+        vain."""
+        rests = self.account.rests_until
+        if self._open_until() is not None or (rests is not None and rests > self.now_fn()):
+            return True
+        return self.handed > 0 and time.monotonic() >= self.ends
 
     def _open_until(self) -> datetime | None:
         """Until when the account's breaker is open; None when it is closed, or this is its probe."""
@@ -194,8 +199,10 @@ class _Run:
             retrying(lambda: ledger.renew(ids, token=self.claim.token))
 
     def _release(self, ids: Sequence[int]) -> None:
-        """Give back what was claimed and not begun: held while the account is, else planned again."""
+        """Give back what was claimed and not begun: held while the account is and nobody stands in, else planned."""
         until = self._open_until()
+        if until is not None and accounts.has_stand_in(self.account, self.now_fn()):
+            until = None
         state, reason = ("held", f"breaker:{self.account.key}") if until else ("planned", "")
         changes = [Change(pk, state, reason, not_before=until) for pk in ids]
         self._write(changes, self.now_fn())
@@ -232,7 +239,7 @@ def hand_over(
     taken: Container[str] = getattr(connection, "begun", ())
     errors = batch.account.errors
     for pk in ids:
-        tripped = errors >= accounts.THRESHOLD and pk != ids[0]
+        tripped = errors >= pacing.THRESHOLD and pk != ids[0]
         stale = (time.monotonic() - committed > FRESH or tripped) and messages[pk].ref not in taken
         given = Answer(Outcome.NOT_BEGUN) if stale else _next(answers)
         batch.answers[pk] = given

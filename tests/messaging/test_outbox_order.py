@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from importlib import import_module
+from typing import Any
 
 import pytest
 from django.apps import apps
@@ -24,7 +26,7 @@ LOCMEM = {"backend": "django.core.mail.backends.locmem.EmailBackend"}
 SECOND = timedelta(seconds=1)
 
 
-def plan(people: Sequence[Profile], klass: str, at: datetime, **fields: int) -> list[int]:
+def plan(people: Sequence[Profile], klass: str, at: datetime, **fields: Any) -> list[int]:
     """One message of that class to each, due at `at`."""
     return queue_to(people, make_version(klass, klass=klass, now=at), now=at, prefix=f"{klass}{at}{fields}", **fields)
 
@@ -134,11 +136,11 @@ def test_what_is_planned_for_later_is_not_walked_through(now: datetime) -> None:
             cursor.execute("SET enable_seqscan = off")
             cursor.execute(
                 "EXPLAIN SELECT id FROM messaging_delivery WHERE state = 'planned' AND channel = 'email' AND priority = 0"
-                " AND not_before <= now() ORDER BY not_before, id LIMIT 10"
+                " AND campaign = '' AND not_before <= now() ORDER BY not_before, id LIMIT 10"
             )
             told = "\n".join(row[0] for row in cursor.fetchall())
             cursor.execute("RESET enable_seqscan")
-        assert "delivery_next" in told
+        assert "delivery_share" in told
         assert "Sort" not in told
         assert "Filter" not in told
 
@@ -151,6 +153,46 @@ def test_a_row_that_was_claimed_in_vain_is_claimed_alone_and_last(now: datetime)
     rest = plan(people[1:], "marketing", now)
     assert claimed(account, 10, now) == rest
     assert claimed(account, 10, now) == [suspect]
+
+
+def campaigns_of(ids: list[int]) -> dict[str, int]:
+    rows = Delivery.objects.filter(pk__in=ids).values_list("campaign", flat=True)
+    return dict(sorted(Counter(rows).items()))
+
+
+def test_campaigns_of_one_priority_share_a_claim(now: datetime) -> None:
+    """A small campaign does not wait until a large one that was planned before it is through."""
+    account = make_account(transport="backend", settings=LOCMEM)
+    people = make_readers(30, now=now, topic="")
+    plan(people, "marketing", now - 60 * SECOND, campaign="large")
+    plan(people[:3], "marketing", now, campaign="small")
+    plan(people[:9], "marketing", now, campaign="middle")
+    assert campaigns_of(claimed(account, 12, now)) == {"large": 5, "middle": 4, "small": 3}
+    assert campaigns_of(claimed(account, 12, now)) == {"large": 7, "middle": 5}
+    assert campaigns_of(claimed(account, 40, now)) == {"large": 18}
+
+
+def test_many_campaigns_take_turns(now: datetime) -> None:
+    account = make_account(transport="backend", settings=LOCMEM)
+    people = make_readers(3, now=now, topic="")
+    for number in range(20):
+        plan(people, "marketing", now - 60 * SECOND, campaign=f"c{number:02}")
+    served: set[str] = set()
+    for second in range(20):
+        ids = claimed(account, 8, now + second * SECOND)
+        if ids:
+            assert len(campaigns_of(ids)) >= min(8, len(ids) // 3)
+        served |= campaigns_of(ids).keys()
+    assert len(served) == 20
+
+
+def test_a_class_goes_before_the_campaigns_of_a_lower_one(now: datetime) -> None:
+    account = make_account(transport="backend", settings=LOCMEM)
+    people = make_readers(10, now=now, topic="")
+    plan(people, "marketing", now - SECOND, campaign="large")
+    plan(people, "lifecycle", now, campaign="a")
+    plan(people[:2], "lifecycle", now, campaign="b")
+    assert campaigns_of(claimed(account, 10, now)) == {"a": 7, "b": 2, "large": 1}
 
 
 def test_the_migration_ranks_what_waits_already_and_may_run_again(now: datetime) -> None:
