@@ -17,7 +17,7 @@ MO := $(PO:.po=.mo)
 RULES := $(wildcard tests/test_constraints.py tests/test_architecture.py tests/test_docs.py tests/test_migrations.py)
 BENCH := $(PY) -m bench
 LOCK := --quiet --universal --python-version 3.11 --generate-hashes --no-strip-extras --no-header --no-emit-index-url \
-	--extra postgres --extra redis --extra parquet --extra demo --extra messages
+	--extra postgres --extra redis --extra parquet --extra demo --extra messages --extra push
 
 .PHONY: help demo run test check bench prove docs messages lock clean
 .DEFAULT_GOAL := help

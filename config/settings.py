@@ -133,6 +133,7 @@ BRAND_URL = text("BRAND_URL", PUBLIC_URL).rstrip("/")
 BRAND_ADDRESS = text("BRAND_ADDRESS")
 MESSAGE_LOCALES = words("MESSAGE_LOCALES", ["en", "zh-Hans"])
 UTM_HOSTS = words("UTM_HOSTS", [])
+INBOX_FRAMES = words("INBOX_FRAMES", [])
 UTM_POLICY = text("UTM_POLICY", "keep")
 
 STATIC_URL = "static/"

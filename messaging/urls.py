@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from messaging.views import clicks, inbox, leaving, receipts, showing
+from messaging.views import clicks, devices, inbox, leaving, receipts, showing
 
 app_name = "messaging"
 urlpatterns = [
@@ -14,6 +14,13 @@ urlpatterns = [
     path("p/<str:token>", leaving.preferences, name="preferences"),
     path("v/<str:token>", showing.view, name="view"),
     path("inbox/messages", inbox.messages, name="inbox"),
-    path("inbox/messages/<uuid:public_id>/read", inbox.read, name="inbox-read"),
+    path("inbox/unread", inbox.count, name="inbox-unread"),
+    path("inbox/read", inbox.read_all, name="inbox-read-all"),
+    path("inbox/messages/<uuid:public_id>/read", inbox.act, {"verb": "read"}, name="inbox-read"),
+    path("inbox/messages/<uuid:public_id>/archive", inbox.act, {"verb": "archive"}, name="inbox-archive"),
+    path("inbox/messages/<uuid:public_id>/restore", inbox.act, {"verb": "restore"}, name="inbox-restore"),
+    path("inbox/devices", devices.mine, name="devices"),
+    path("inbox/push-key", devices.key, name="push-key"),
+    path("inbox/page/<str:token>", inbox.listed, name="inbox-page"),
     path("receipts/<slug:account>", receipts.receive, name="receipts"),
 ]

@@ -11,8 +11,8 @@ import pytest
 ROOT = Path(__file__).parents[1]
 FILES = ["constraints.txt", "constraints-dev.txt"]
 SETS = {
-    "constraints.txt": ["postgres", "redis", "parquet", "demo", "messages"],
-    "constraints-dev.txt": ["postgres", "redis", "parquet", "demo", "messages", "apprise", "dev"],
+    "constraints.txt": ["postgres", "redis", "parquet", "demo", "messages", "push"],
+    "constraints-dev.txt": ["postgres", "redis", "parquet", "demo", "messages", "push", "apprise", "dev"],
 }
 PIN = re.compile(r"(?P<name>[a-z0-9][a-z0-9-]*)(?:\[[a-z0-9,-]+\])?==(?P<version>[^\s;]+)(?P<marker> ; [^\\]+)?")
 FORBIDDEN = re.compile(r"://|\bindex\b|index-url|find-links|trusted-host|^-|\s@\s|file:", re.IGNORECASE)

@@ -1,26 +1,32 @@
-"""The in-app inbox for the product's own servers: a person's messages, and the word that one was read."""
+"""The in-app inbox for the product's own servers: a person's messages, what the person did with them, and the token by
+which the person's own app reads them and registers its devices."""
 
 from __future__ import annotations
 
 from typing import Any
 from uuid import UUID
 
+from django.urls import reverse
 from drf_spectacular.utils import extend_schema
 from rest_framework import serializers, status
 from rest_framework.exceptions import NotFound
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from messaging import inbox
+from messaging import inbox, tokens
 from messaging.models import Delivery
 from segments.api.base import ApiView
 from segments.api.people import person
+
+ACTS = {"read": inbox.mark_read, "archive": inbox.archive, "restore": inbox.restore}
 
 
 class ItemSerializer(serializers.Serializer[Any]):
     public_id = serializers.UUIDField()
     sent_at = serializers.DateTimeField(allow_null=True)
     read_at = serializers.DateTimeField(allow_null=True)
+    archived_at = serializers.DateTimeField(allow_null=True)
+    expires_at = serializers.DateTimeField(allow_null=True)
     title = serializers.CharField()
     body = serializers.CharField(help_text="HTML, already safe")
     parts = serializers.DictField(child=serializers.CharField(), help_text="All parts of the channel by name")
@@ -28,6 +34,7 @@ class ItemSerializer(serializers.Serializer[Any]):
 
 class InboxQuery(serializers.Serializer[Any]):
     user_id = serializers.CharField(max_length=255, help_text="Whose inbox")
+    archived = serializers.BooleanField(required=False, default=False, help_text="What the person has put away instead")
 
 
 class Inbox(ApiView):
@@ -44,31 +51,65 @@ class Inbox(ApiView):
         parameters=[InboxQuery],
     )
     def get(self, request: Request) -> Response:
-        who = person(self.asked()["user_id"])
-        page = self.paginate_queryset(inbox.inbox_of(who.pk, self.now)) or []
+        asked = self.asked()
+        who = person(asked["user_id"])
+        page = self.paginate_queryset(inbox.inbox_of(who.pk, self.now, archived=asked["archived"])) or []
         answer: Response = self.get_paginated_response(ItemSerializer(inbox.show(page), many=True).data)
         return answer
 
 
-class ReadRequest(serializers.Serializer[Any]):
+class PersonRequest(serializers.Serializer[Any]):
     user_id = serializers.CharField(max_length=255)
 
 
-class MarkRead(ApiView):
+class InboxAct(ApiView):
     scope = "inbox"
-    serializer_class = ReadRequest
+    serializer_class = PersonRequest
+    verb = "read"
+
+    @extend_schema(tags=["inbox"], request=PersonRequest, responses={204: None}, summary="Say what the person did")
+    def post(self, request: Request, public_id: UUID) -> Response:
+        self.asked()
+        if not ACTS[self.verb](person(self.body()["user_id"]).pk, public_id, self.now):
+            raise NotFound
+        return Response(status=status.HTTP_204_NO_CONTENT)
+
+
+@extend_schema(operation_id="inbox_read", summary="Mark one message read")
+class MarkRead(InboxAct):
+    verb = "read"
+
+
+@extend_schema(operation_id="inbox_archive", summary="Put one message away")
+class Archive(InboxAct):
+    verb = "archive"
+
+
+@extend_schema(operation_id="inbox_restore", summary="Take back a message that was put away")
+class Restore(InboxAct):
+    verb = "restore"
+
+
+class TokenSerializer(serializers.Serializer[Any]):
+    token = serializers.CharField(help_text="Bearer token of the recipient's own app, for 30 days")
+    page = serializers.CharField(help_text="Path of the inbox as a page, to be framed")
+    expires_at = serializers.DateTimeField()
+
+
+class InboxToken(ApiView):
+    scope = "inbox"
+    serializer_class = PersonRequest
 
     @extend_schema(
         tags=["inbox"],
-        operation_id="inbox_read",
-        summary="Mark one message read",
-        request=ReadRequest,
-        responses={204: None},
+        operation_id="inbox_token",
+        request=PersonRequest,
+        responses=TokenSerializer,
+        summary="A token by which one person's app reads the inbox and registers devices",
     )
-    def post(self, request: Request, public_id: UUID) -> Response:
+    def post(self, request: Request) -> Response:
         self.asked()
-        given = ReadRequest(data=request.data)
-        given.is_valid(raise_exception=True)
-        if not inbox.mark_read(person(given.validated_data["user_id"]).pk, public_id, self.now):
-            raise NotFound
-        return Response(status=status.HTTP_204_NO_CONTENT)
+        token = tokens.inbox_token(person(self.body()["user_id"]).pk, now=self.now)
+        page = reverse("messaging:inbox-page", args=[token])
+        said = {"token": token, "page": page, "expires_at": self.now + tokens.INBOX_LIFE}
+        return Response(TokenSerializer(said).data)

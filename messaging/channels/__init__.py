@@ -40,7 +40,7 @@ class Bounce(StrEnum):
 @dataclass(frozen=True)
 class Answer:
     """What became of one message. `retry_at` only with transient, `bounce` only with permanent; `code` is the
-    provider's ("550 5.1.1")."""
+    provider's ("550 5.1.1"); `gone` are devices (ids) that the provider knows no more, whatever became of it."""
 
     outcome: Outcome
     code: str = ""
@@ -48,6 +48,7 @@ class Answer:
     retry_at: datetime | None = None
     bounce: Bounce = Bounce.NONE
     slows: bool = False  # with transient: the provider asks the whole account to slow down
+    gone: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -59,6 +60,15 @@ class Sender:
     sender: str
     reply_to: str
     settings: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Device:
+    """One app or browser of a person: the token its provider is told, and what a message to it is encrypted with."""
+
+    id: int
+    token: str
+    keys: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -75,6 +85,7 @@ class Outgoing:
     locale: str = "en"
     profile_id: int = 0
     expires_at: datetime | None = None
+    devices: tuple[Device, ...] = ()  # of a channel that registers them
     at: datetime | None = None  # for the Date header; the one field that changes, set when it is handed over
 
 
@@ -108,6 +119,7 @@ class Channel(ABC):
     medium: ClassVar[str] = ""  # the utm_medium its links carry; "" leaves links untagged
     tracks_opens: ClassVar[bool] = False
     needs_address: ClassVar[bool] = True  # False: the profile itself is the address (inbox)
+    registers: ClassVar[bool] = False  # True: a person is reached by the devices that their app registers
     group: ClassVar[int] = 20  # messages marked in one commit, at most
     transports: ClassVar[tuple[str, ...]] = ()
 

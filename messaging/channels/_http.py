@@ -17,6 +17,7 @@ from common import http
 from messaging.channels import Answer, Bounce, ChannelError, Outcome, Outgoing, Sender
 
 LONGEST_WAIT = timedelta(days=1)  # what a provider asks for beyond this is asked again
+SECONDS = http.TOTAL_SECONDS  # that a provider has for its whole answer
 NOT_BEGUN = Answer(Outcome.NOT_BEGUN)
 
 
@@ -68,7 +69,7 @@ Judge = Callable[[http.Answer], Verdict]
 def ask(url: str, judge: Judge, *, body: bytes, headers: Mapping[str, str], method: str = "POST") -> Verdict:
     """Call and judge the answer. Never raises for a failed call; a code never holds an address or a key."""
     try:
-        answer = http.call(method, url, body=body, headers=headers)
+        answer = http.call(method, url, body=body, headers=headers, seconds=SECONDS)
     except http.Refused as error:
         return throttled(f"refused: {error}", None)
     except http.Failed as error:

@@ -5,10 +5,12 @@ from __future__ import annotations
 from messaging.models.answers import Click, Link, Receipt
 from messaging.models.books import Reconciliation
 from messaging.models.content import BannedWord, Block, Template, TemplateVersion
+from messaging.models.devices import Device
+from messaging.models.fallbacks import Fallback
 from messaging.models.ledger import Account, Attempt, Delivery, Pause
 from messaging.models.permission import Address, Consent, Suppression, Topic
 
 __all__ = [
-    "Account", "Address", "Attempt", "BannedWord", "Block", "Click", "Consent", "Delivery", "Link", "Pause",
+    "Account", "Address", "Attempt", "BannedWord", "Block", "Click", "Consent", "Delivery", "Device", "Fallback", "Link", "Pause",
     "Receipt", "Reconciliation", "Suppression", "Template", "TemplateVersion", "Topic",
 ]  # fmt: skip

@@ -168,6 +168,7 @@ class Delivery(models.Model):
     opened_at = models.DateTimeField(_("opened"), null=True)
     clicked_at = models.DateTimeField(_("clicked"), null=True)
     inbox_read_at = models.DateTimeField(_("read"), null=True)
+    inbox_archived_at = models.DateTimeField(_("put away"), null=True)
     origin = models.BigIntegerField(null=True, editable=False)
 
     class Meta:

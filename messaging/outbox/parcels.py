@@ -11,7 +11,8 @@ from typing import Any
 from django.conf import settings
 
 from common.naming import full_name
-from messaging.channels import Outgoing, channels
+from messaging.channels import Device, Outgoing, channels
+from messaging.devices import behind
 from messaging.models import Account, Delivery
 from messaging.outbox.compiled import rows_of
 from messaging.outbox.judge import stumbled
@@ -50,17 +51,25 @@ class Parcel:
     claims: int = 0
     ghost: bool = False
     outgoing: Outgoing | None = field(default=None)
+    devices: tuple[Device, ...] = ()
 
 
 def read_parcels(ids: Sequence[int], *, ghosts: Collection[int] = ()) -> list[Parcel]:
-    """Parcels for rows of the ledger, in the order of `ids`: two statements whatever their number. `ghosts` are the ids
-    of those that were just found to be held out."""
+    """Parcels for rows of the ledger, in the order of `ids`: two statements whatever their number, and one for devices.
+    `ghosts` are the ids of those that were just found to be held out."""
     found = {
         values[0]: dict(zip(NAMES, values, strict=True))
         for values in rows_of("parcels", lambda _: Delivery.objects.values_list(*NAMES), "pk", ids)
     }
     purses = _purses({row["profile_id"] for row in found.values()})
-    return [_parcel(found[pk], purses, ghost=found[pk]["ghost"] or pk in ghosts) for pk in ids if pk in found]
+    parcels = [_parcel(found[pk], purses, ghost=found[pk]["ghost"] or pk in ghosts) for pk in ids if pk in found]
+    pushed = {
+        row["address_id"] for row in found.values() if row["address_id"] and channels.get(row["channel"]).registers
+    }
+    known = behind(sorted(pushed)) if pushed else {}
+    for parcel in parcels:
+        parcel.devices = known.get(parcel.address or 0, ())
+    return parcels
 
 
 def _purses(people: set[int]) -> dict[int, dict[str, Any]]:
@@ -157,6 +166,7 @@ def _take(parcel: Parcel, page: Rendered | Exception, account: Account, now: dat
         locale=page.locale,
         profile_id=parcel.profile,
         expires_at=parcel.expires_at,
+        devices=parcel.devices,
     )
     wrong = channels.get(account.channel).check(parcel.outgoing)
     return Change(parcel.id, "render_failed", _clean(wrong), settled_at=now) if wrong else None

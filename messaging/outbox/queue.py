@@ -13,6 +13,7 @@ from typing import Any
 from django.core.serializers.json import DjangoJSONEncoder
 
 from common.clock import is_postgres
+from messaging.devices import addresses_of
 from messaging.models import Delivery, TemplateVersion
 from messaging.models.classes import PRIORITY
 from messaging.permission import columns_for, ensure_addresses, place_of
@@ -138,4 +139,5 @@ def _addresses(
         if value:
             wanted[channel, item.profile] = value
     known = ensure_addresses([(channel, value, who) for (channel, who), value in wanted.items()], now=now)
-    return {(channel, who): known[channel, value] for (channel, who), value in wanted.items()}
+    reached = {(channel, who): known[channel, value] for (channel, who), value in wanted.items()}
+    return reached | addresses_of({(versions[item.version].channel, item.profile) for item in items})

@@ -13,6 +13,7 @@ from django.db.models import Min
 
 from common.faults import faultpoint
 from messaging.channels import Answer, Bounce, Outcome
+from messaging.devices import forget
 from messaging.models import Account, Attempt, Delivery
 from messaging.outbox import ledger
 from messaging.outbox.ledger import Answered, Change
@@ -138,6 +139,9 @@ def note_bounces(batch: Batch, *, now: datetime) -> None:
     """What a refusal says about the address (suppress, count, withdraw), before its row is settled and in transactions
     of its own: the address comes before the delivery in the order of locks, and if we die in between, the address is
     safe and the row in doubt."""
+    gone = [device for given in batch.answers.values() for device in given.gone]
+    if gone:
+        forget(gone, now=now, why="unknown to the provider")
     for pk, given in batch.answers.items():
         row = batch.rows[pk]
         if given.outcome is not Outcome.PERMANENT or row["address_id"] is None:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from common import http
-from messaging.channels import Answer, ChannelError, Outcome, Outgoing, Sender, channels
+from messaging.channels import Answer, ChannelError, Outcome, Outgoing, Sender, _http, channels
 from tests.messaging.channels import test_aliyun, test_dingtalk, test_feishu, test_twilio, test_webhook, test_wecom
 from tests.messaging.channels.gateway import DROP, HOLD, Asked, Gateway, Play, Said
 from tests.messaging.channels.sending import send
@@ -112,11 +112,11 @@ def test_a_message_is_accepted_and_its_account_is_in_no_log(
 
 
 @every_case
-@pytest.mark.parametrize(("answer", "code"), [(DROP, "RemoteProtocolError"), (HOLD, "ReadTimeout")])
+@pytest.mark.parametrize(("answer", "code"), [(DROP, "RemoteProtocolError"), (HOLD, http.TOO_LONG)])
 def test_a_request_read_and_not_answered_is_unknown(
     case: Case, answer: Said, code: str, gateway: Gateway, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(http, "TOTAL_SECONDS", 0.3)
+    monkeypatch.setattr(_http, "SECONDS", 0.3)
     gateway.play = answering(case, answer)
     assert case.send(gateway.url, "silent") == [Answer(Outcome.UNKNOWN, code)]
     assert messages(gateway) == 1, "nothing is sent twice"

@@ -66,7 +66,12 @@ def test_texts_through_twilio(gateway: Gateway, now: datetime, monkeypatch: pyte
     settings = {"url": gateway.url, "account_sid": test_twilio.SID, "auth_token_env": "SMS_TOKEN"}
     make_account("sms", channel="sms", transport="twilio", sender=test_twilio.SHOP, settings=settings)
     numbers = (test_twilio.GOOD, test_twilio.STOPPED, test_twilio.GONE)
-    write(now, "sms", [reader(to, "Mei", now) for to in numbers], text="Hello {{ profile.first_name }}")
+    write(
+        now,
+        "sms",
+        [reader(to, "Mei", now) for to in numbers],
+        text="Hello {{ profile.first_name }}. Reply STOP to opt out",
+    )
     assert send(now) == {"accepted": 1, "rejected": 1, "in_doubt": 1}
     assert outcomes() == [
         ("accepted", "sent", "201", f"SM{test_twilio.GOOD.removeprefix('+')}"),
@@ -113,7 +118,7 @@ def test_what_a_slow_provider_kept_from_beginning_goes_out_with_the_next_group(
     settings = {"url": gateway.url, "account_sid": test_twilio.SID, "auth_token_env": "SMS_TOKEN"}
     make_account("sms", channel="sms", transport="twilio", sender=test_twilio.SHOP, settings=settings)
     numbers = [f"+1500555{n:04}" for n in (101, 102, 103)]
-    write(now, "sms", [reader(to, "Mei", now) for to in numbers], text="Hello")
+    write(now, "sms", [reader(to, "Mei", now) for to in numbers], text="Hello. Reply STOP to opt out")
     assert send(now) == {"accepted": 3}
     assert [asked.form["To"] for asked in gateway.asked] == numbers, "each once"
     tries = Attempt.objects.order_by("delivery_id", "n").values_list("outcome", flat=True)
@@ -129,7 +134,7 @@ def test_a_refused_number_and_a_stop_reach_the_address(
     make_account("sms", channel="sms", transport="twilio", sender=test_twilio.SHOP, settings=settings)
     numbers = (test_twilio.BAD, test_twilio.STOPPED, test_twilio.LANDLINE, test_twilio.GOOD)
     people = [reader(to, "Mei", now) for to in numbers]
-    write(now, "sms", people, text="Hello")
+    write(now, "sms", people, text="Hello. Reply STOP to opt out")
     assert send(now) == {"accepted": 1, "rejected": 3}
     rows = Address.objects.order_by("id").values_list("value", "suppressed", "consents", "refusals")
     assert list(rows) == [
@@ -185,7 +190,7 @@ def test_a_work_message_reaches_the_person_of_a_trait(
     assert address is not None
     assert address_for(bo, "wecom", now) is None
     give_consent(address, OFFERS, now=now, source="test")
-    write(now, "wecom", [mei, bo], text="Hello {{ profile.first_name }}")
+    write(now, "wecom", [mei, bo], text="Hello {{ profile.first_name }}. Reply STOP to opt out")
     assert send(now) == {"accepted": 1, "skipped": 1}
     assert outcomes() == [("accepted", "sent", "errcode 0", "m1")]
     assert [json.loads(asked.body)["touser"] for asked in gateway.asked if asked.body] == ["mei.li"]
