@@ -10,7 +10,7 @@ from typing import TypeVar
 from django.db.models import Q
 
 from segments.merge import merge
-from segments.merge_pieces import Pair, TwoKnownPeople, begin, go_ahead
+from segments.merge_pieces import Pair, begin, go_ahead
 from segments.models import Merge, Profile
 from segments.unmerge import root_of, undo
 
@@ -78,17 +78,16 @@ def _finish(row: Merge, *, now: datetime) -> str:
     people = Profile.objects.in_bulk([row.gone_id, into])
     by_hand = row.actor_name != BY_INGEST
     try:
-        merge(
-            people[row.gone_id], people[into], now=now, actor=row.actor_name, reason=row.reason, force=by_hand
-        )  # fmt: skip
-    except TwoKnownPeople:
-        _take_back(row, now=now, why="both have turned out to be known people")
-        return "taken_back"
-    except ValueError as error:
-        _take_back(row, now=now, why=str(error))
-        return "taken_back"
+        merge(people[row.gone_id], people[into], now=now, actor=row.actor_name, reason=row.reason, force=by_hand)
+    except ValueError as error:  # two known people, or somebody erased
+        return "taken_back" if _take_back(row, now=now, why=str(error)) else "finished"
     return "finished"
 
 
-def _take_back(row: Merge, *, now: datetime, why: str) -> None:
-    undo(Profile.objects.get(pk=row.gone_id), now=now, actor=row.actor_name, reason=why)
+def _take_back(row: Merge, *, now: datetime, why: str) -> bool:
+    """Whether there was anything to take back: somebody else may have finished it meanwhile."""
+    gone = Profile.objects.get(pk=row.gone_id)
+    if gone.merged_into_id is not None or not Merge.objects.filter(pk=row.pk, undone_at=None).exists():
+        return False
+    undo(gone, now=now, actor=row.actor_name, reason=why)
+    return True

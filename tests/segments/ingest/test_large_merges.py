@@ -20,8 +20,9 @@ from common.faults import install
 from segments.imports.options import Options
 from segments.imports.run import make_job, run_import
 from segments.ingest import ingest
+from segments.merge import merge
 from segments.models import Event, EventStats, Identity, ImportJob, Merge, Profile
-from segments.unfinished import finish_merges
+from segments.unfinished import _finish, finish_merges
 from segments.unmerge import undo
 from tests.people import NOW, make_fact, make_order, make_profile, make_source
 
@@ -147,6 +148,34 @@ def test_what_nobody_comes_back_for_is_finished_by_the_timetable() -> None:
     assert facts_of(mei) == EventStats.objects.get(profile=mei, name="Viewed").count == 23
     assert finish_merges(LATER + timedelta(hours=1)) == {"finished": 0, "taken_back": 0, "failed": 0}
     assert Identity.objects.get(value="v").profile == mei
+
+
+def test_two_looks_at_once_finish_it_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    gone, mei = visitor(), make_profile(user_id="mei")
+    with falling("merge.piece", 2):
+        take(IDENTIFY)
+    seen: list[dict[str, int]] = []
+
+    def the_other(name: str) -> None:
+        if name == "merge.piece" and not seen:
+            seen.append({})
+            seen[0] |= finish_merges(LATER)
+
+    install(the_other)
+    try:
+        assert finish_merges(LATER) == {"finished": 1, "taken_back": 0, "failed": 0}
+    finally:
+        install(None)
+    assert seen == [{"finished": 0, "taken_back": 0, "failed": 0}]  # it moves just now
+    with falling("before_merge_commit"):
+        merge(visitor("w"), mei, now=NOW, actor="root", reason="")
+    stale = Merge.objects.get(finished_at=None)
+    merge(stale.gone, mei, now=NOW, actor="root", reason="")
+    assert _finish(stale, now=LATER) == "finished"
+    assert set(Merge.objects.values_list("undone_at", flat=True)) == {None}
+    gone.refresh_from_db()
+    assert gone.merged_into == mei
+    assert facts_of(mei) == EventStats.objects.get(profile=mei, name="Viewed").count == 46
 
 
 def test_a_merge_that_may_no_longer_be_is_taken_back() -> None:

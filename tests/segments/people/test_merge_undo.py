@@ -97,8 +97,12 @@ def vary(rng: random.Random, one: Profile, other: Profile, ground: dict[str, Any
 
 
 @pytest.mark.parametrize("seed", range(8))
-def test_merge_then_undo_restores_everything(seed: int, rng: random.Random) -> None:
+def test_merge_then_undo_restores_everything(seed: int, rng: random.Random, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every other pair is so large that its facts go ahead, one or two at a time."""
     rng.seed(f"{rng.random()}:{seed}")
+    if seed % 4 > 1:
+        monkeypatch.setattr("segments.merge_pieces.STEP", 1 + seed // 4)
+        monkeypatch.setattr("segments.unmerge.STEP", 2 - seed // 4)
     ground = make_ground()
     one, other = live_a_life("one", ground, known=seed % 2 == 0), live_a_life("other", ground)
     vary(rng, one, other, ground)
