@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from django.db.models import Count, Max, QuerySet, Sum
+from django.db.models import Count, F, Max, QuerySet, Sum
 from django.db.models.functions import TruncDate
 
 from common.periods import local_date, start_of_day
@@ -59,6 +59,7 @@ class Edges:
     pk: int | None = None
     rhythm: Rhythm = field(default_factory=Rhythm)
     preset: str = COMMERCE
+    counted: str = "orders"
 
 
 @dataclass(frozen=True)
@@ -71,6 +72,7 @@ class Choices:
     recency: Sequence[float] = ()
     frequency: Sequence[float] = ()
     monetary: Sequence[float] = ()
+    counted: str = "orders"
 
 
 @dataclass(frozen=True)
@@ -140,8 +142,9 @@ def compute_edges(now: datetime, *, zone: ZoneInfo, choices: Choices | None = No
     """
     last = RfmEdges.objects.order_by("-computed_at", "-pk").first()
     chosen = choices or _chosen(last)
-    recency, frequency, amounts = _population(now, zone=zone, money=chosen.money, window_days=chosen.window_days)
+    recency, frequency, amounts = _population(now, zone=zone, chosen=chosen)
     row = RfmEdges(computed_at=now, window_days=chosen.window_days, money=chosen.money, mode=chosen.mode,
+                   counted=chosen.counted,
                    population=len(recency), preset=preset or (last.preset if last else COMMERCE))  # fmt: skip
     if chosen.mode == "fixed":
         row.recency, row.frequency, row.monetary = map(list, (chosen.recency, chosen.frequency, chosen.monetary))
@@ -160,7 +163,7 @@ def compute_edges(now: datetime, *, zone: ZoneInfo, choices: Choices | None = No
 def _chosen(row: RfmEdges | None) -> Choices:
     if row is None:
         return Choices()
-    return Choices(row.window_days, row.money, row.mode, row.recency, row.frequency, row.monetary)
+    return Choices(row.window_days, row.money, row.mode, row.recency, row.frequency, row.monetary, row.counted)
 
 
 def buyers(now: datetime, *, zone: ZoneInfo, window_days: int = WINDOW_DAYS) -> QuerySet[Order]:
@@ -170,18 +173,18 @@ def buyers(now: datetime, *, zone: ZoneInfo, window_days: int = WINDOW_DAYS) -> 
     return standing.filter(placed_at__gte=start_of_day(first, zone), placed_at__lte=now)
 
 
-def _population(
-    now: datetime, *, zone: ZoneInfo, money: str, window_days: int
-) -> tuple[array[int], array[int], array[float]]:
+def _population(now: datetime, *, zone: ZoneInfo, chosen: Choices) -> tuple[array[int], array[int], array[float]]:
     """R, F and M of everyone with a positive net in the window, as flat arrays from one grouped query."""
     today = local_date(now, zone)
-    rows = buyers(now, zone=zone, window_days=window_days).order_by().values("profile_id")
+    rows = buyers(now, zone=zone, window_days=chosen.window_days).order_by().values("profile_id")
     rows = rows.annotate(last=Max("placed_at"), orders=Count("pk"), net=Sum("net_reporting")).filter(net__gt=0)
+    by_day = Count(TruncDate("placed_at", tzinfo=zone), distinct=True)
+    rows = rows.annotate(often=by_day if chosen.counted == "days" else F("orders"))
     recency, frequency, amounts = array("q"), array("q"), array("d")
-    for last, orders, net in rows.values_list("last", "orders", "net").iterator(chunk_size=CHUNK):
+    for last, orders, often, net in rows.values_list("last", "orders", "often", "net").iterator(chunk_size=CHUNK):
         recency.append((today - local_date(last, zone)).days)
-        frequency.append(orders)
-        amounts.append(net / orders if money == "mean" else net)
+        frequency.append(often)
+        amounts.append(net / orders if chosen.money == "mean" else net)
     return recency, frequency, amounts
 
 
@@ -221,4 +224,5 @@ def read_edges(row: RfmEdges) -> Edges:
         row.pk,
         Rhythm.read(row.gaps),
         row.preset,
+        row.counted,
     )

@@ -20,7 +20,8 @@ Four = Annotated[list[Annotated[float, Field(ge=0, le=1e15)]], Field(max_length=
 
 
 class RfmSettings(Params):
-    """A window of `window_days`, today included; M as the sum or the mean of net amounts.
+    """A window of `window_days`, today included; M as the sum or the mean of net amounts; F as the number of orders or
+    of the days with one.
 
     In mode "fixed" each of `recency` (days), `frequency` (orders) and `monetary` (minor units of the reporting
     currency) names four ascending thresholds; a value above k of them scores 1 + k, and recency 6 less that.
@@ -28,6 +29,7 @@ class RfmSettings(Params):
 
     window_days: Annotated[int, Field(ge=1, le=3650)] = WINDOW_DAYS
     money: Literal["sum", "mean"] = "sum"
+    counted: Literal["orders", "days"] = "orders"
     mode: Literal["quantile", "fixed"] = "quantile"
     recency: Four = Field(default_factory=list)
     frequency: Four = Field(default_factory=list)
@@ -66,7 +68,7 @@ def edges_settings() -> RfmSettings:
     row = RfmEdges.objects.order_by("-computed_at", "-pk").first()
     if row is None:
         return RfmSettings()
-    plain = {"window_days": row.window_days, "money": row.money, "mode": row.mode}
+    plain = {"window_days": row.window_days, "money": row.money, "mode": row.mode, "counted": row.counted}
     if row.mode == "fixed":
         plain |= {"recency": row.recency, "frequency": row.frequency, "monetary": row.monetary}
     return RfmSettings.model_validate(plain)

@@ -14,12 +14,13 @@ from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
 from django.db.models import Count, Max, Q, Sum
+from django.db.models.functions import TruncDate
 
 from common.periods import local_date, start_of_day
 from common.semijoin import among
 from segments.lifecycle import Rhythm
 from segments.models import Order, Profile, RfmEdges, Scores
-from segments.rfm import Edges, Scored, crossing, read_edges, score_person
+from segments.rfm import Edges, Scored, buyers, crossing, read_edges, score_person
 from segments.stage_presets import COMMERCE
 
 STANDING = Q(state__in=[Order.State.PLACED, Order.State.PAID])
@@ -72,7 +73,8 @@ def stale_page(after: int, *, now: datetime, zone: ZoneInfo, edges: Edges, limit
     rows = {row[0]: Stored(*row) for row in Scores.objects.filter(among("pk", list(ordered))).values_list(*COLUMNS)}
     known = RfmEdges.objects.in_bulk({row.edges for row in rows.values() if row.edges})
     old = {pk: read_edges(row) for pk, row in known.items()}
-    look = _Look(now, local_date(now, zone), zone, edges, old)
+    days = _days_inside(list(rows), now=now, zone=zone, edges=edges) if edges.counted == "days" else {}
+    look = _Look(now, local_date(now, zone), zone, edges, old, days)
     stale = [pk for pk, sums in ordered.items() if pk not in rows or not look.holds(rows[pk], sums)]
     turned = {pk for pk in stale if pk in rows and look.turned(rows[pk])}
     return Page(stale, max(ordered), frozenset(turned), frozenset(ordered.keys() - rows.keys()))
@@ -87,6 +89,13 @@ def _ordered(after: int, *, now: datetime, limit: int) -> dict[int, tuple[Any, .
     )
     found = rows.values_list("profile_id", "n", "net", "last")[:limit]
     return {pk: (n, net or 0, last) for pk, n, net, last in found}
+
+
+def _days_inside(ids: Sequence[int], *, now: datetime, zone: ZoneInfo, edges: Edges) -> dict[int, int]:
+    """On how many days of the window each person ordered."""
+    rows = buyers(now, zone=zone, window_days=edges.window_days).filter(among("profile_id", ids)).order_by()
+    days = Count(TruncDate("placed_at", tzinfo=zone), distinct=True)
+    return dict(rows.values_list("profile_id").annotate(days=days))
 
 
 def _everybody(after: int, *, now: datetime, limit: int) -> dict[int, tuple[Any, ...]]:
@@ -104,6 +113,7 @@ class _Look:
     zone: ZoneInfo
     edges: Edges
     old: Mapping[int, Edges]
+    days: Mapping[int, int]
 
     def holds(self, row: Stored, sums: Sequence[Any]) -> bool:
         """Whether scoring the person in full would write nothing."""
@@ -116,7 +126,7 @@ class _Look:
             return False
         if row.next_change_at is not None and row.next_change_at <= self.now:
             return False
-        if (old.window_days, old.money) != (self.edges.window_days, self.edges.money):
+        if any(getattr(old, name) != getattr(self.edges, name) for name in ("window_days", "money", "counted")):
             return False
         if self.edges.preset != COMMERCE and any(
             _silences(old.rhythm, once) != _silences(self.edges.rhythm, once) for once in (True, False)
@@ -139,7 +149,8 @@ class _Look:
 
     def _scored(self, row: Stored, last: date) -> tuple[Any, ...]:
         money = row.spent / row.orders if self.edges.money == "mean" else row.spent
-        found: Scored = score_person((self.today - last).days, row.orders, money, self.edges)
+        often = self.days.get(row.pk, 0) if self.edges.counted == "days" else row.orders
+        found: Scored = score_person((self.today - last).days, often, money, self.edges)
         return (found.r, found.f, found.m, found.cell, found.octant)
 
     def _same_day(self, row: Stored, last: date, old: Edges) -> bool:

@@ -155,7 +155,8 @@ class _Look:
         scored = Scored()
         if inside:
             money, last = spent / len(inside) if edges.money == "mean" else spent, past[-1].day
-            scored = score_person((today - last).days, len(inside), money, edges)
+            often = len({order.day for order in inside}) if edges.counted == "days" else len(inside)
+            scored = score_person((today - last).days, often, money, edges)
             instants.append(start_of_day(next_day(last, inside[0].day, edges, today=today), self.zone))
         instants += [order.at for order in bought[len(past) : len(past) + 1]]
         return {

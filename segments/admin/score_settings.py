@@ -47,6 +47,7 @@ class RfmForm(forms.Form):
     money = Choice(
         label=_("what M is"), choices=[("sum", _("the sum of the orders")), ("mean", _("the average order"))]
     )
+    counted = Choice(label=_("what F counts"), choices=[("orders", _("orders")), ("days", _("days with an order"))])
     mode = Choice(
         label=_("limits"), choices=[("quantile", _("fifths of the people")), ("fixed", _("thresholds set by hand"))]
     )
@@ -58,6 +59,7 @@ class RfmForm(forms.Form):
         """What was typed, as the settings read it; a text that is no number is left for them to refuse."""
         given = self.cleaned_data
         found: dict[str, Any] = {"window_days": _number(given["window_days"]), "money": given["money"]}
+        found["counted"] = given["counted"]
         found |= {"mode": given["mode"], **{axis: [_number(one) for one in _parts(given[axis])] for axis in FOUR}}
         found["monetary"] = [_minor(one) for one in found["monetary"]]
         return found
@@ -66,6 +68,7 @@ class RfmForm(forms.Form):
 def rfm_values(chosen: RfmSettings) -> dict[str, Any]:
     """Settings as the form shows them."""
     shown: dict[str, Any] = {"window_days": chosen.window_days, "money": chosen.money, "mode": chosen.mode}
+    shown["counted"] = chosen.counted
     for axis in FOUR:
         values = getattr(chosen, axis)
         plain = [f"{value:g}" for value in values]

@@ -160,8 +160,9 @@ def _basis() -> str:
     chosen = edges_settings()
     window = gettext("orders of the last %(n)s days") % {"n": chosen.window_days}
     money = gettext("M is the average order") if chosen.money == "mean" else gettext("M is the sum of the orders")
+    often = gettext("F counts days with an order") if chosen.counted == "days" else gettext("F counts orders")
     limits = gettext("thresholds set by hand") if chosen.mode == "fixed" else gettext("fifths of the people")
-    return f"{window} · {money} · {limits}"
+    return f"{window} · {often} · {money} · {limits}"
 
 
 def _last_seen(text: str) -> tuple[float, int] | None:

@@ -63,6 +63,7 @@ class OctantSerializer(serializers.Serializer[Any]):
 class RfmSettingsSerializer(serializers.Serializer[Any]):
     window_days = serializers.IntegerField(required=False, min_value=1, max_value=3650)
     money = serializers.ChoiceField(choices=["sum", "mean"], required=False)
+    counted = serializers.ChoiceField(choices=["orders", "days"], required=False, help_text="What F counts")
     mode = serializers.ChoiceField(choices=["quantile", "fixed"], required=False)
     recency = serializers.ListField(child=serializers.FloatField(), required=False, help_text="Four, rising: days")
     frequency = serializers.ListField(child=serializers.FloatField(), required=False, help_text="Four, rising: orders")

@@ -34,6 +34,7 @@ class RfmEdges(models.Model):
     window_days = models.PositiveIntegerField(_("window in days"), default=365)
     money = models.CharField(_("money"), max_length=4, default="sum")
     mode = models.CharField(_("mode"), max_length=10, default="quantile")
+    counted = models.CharField(_("what F counts"), max_length=6, default="orders")
     preset = models.CharField(_("preset of stages"), max_length=20, default="commerce")
     recency = models.JSONField(_("recency edges"), default=list)
     frequency = models.JSONField(_("frequency edges"), default=list)

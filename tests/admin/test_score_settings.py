@@ -22,7 +22,7 @@ from tests.people import NOW, make_profile
 from tests.segments.health.test_metrics import UTC
 
 pytestmark = pytest.mark.django_db
-RFM = {"window_days": "90", "money": "mean", "mode": "fixed", "recency": "30，60, 120, 240", "frequency": "1,2,4,8",
+RFM = {"window_days": "90", "money": "mean", "mode": "fixed", "counted": "days", "recency": "30，60, 120, 240", "frequency": "1,2,4,8",
        "monetary": "50, 100.5, 200, 400"}  # fmt: skip
 
 
@@ -52,7 +52,7 @@ def test_rfm_by_thresholds_window_and_mean() -> None:
     answer = client.post(url("rfm_settings"), RFM)
     assert (answer.status_code, answer["location"]) == (302, url("rfm"))
     row = RfmEdges.objects.get()
-    assert (row.window_days, row.money, row.mode) == (90, "mean", "fixed")
+    assert (row.window_days, row.money, row.mode, row.counted) == (90, "mean", "fixed", "days")
     assert (row.recency, row.frequency) == ([30, 60, 120, 240], [1, 2, 4, 8])
     assert row.monetary == [5000, 10050, 20000, 40000]
     shown = posted(client.get(url("rfm_settings")))

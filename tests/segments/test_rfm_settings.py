@@ -62,6 +62,24 @@ def test_money_as_mean_and_a_shorter_window_score_everybody_anew() -> None:
     assert (entry.detail["money"], entry.detail["window_days"]) == ("mean", 30)
 
 
+def test_orders_of_one_day_are_one_where_days_are_counted() -> None:
+    mei = make_profile(email="mei@example.com", now=NOW - 90 * DAY)
+    for days, hour in ((1, 0), (1, 1), (1, 2), (20, 0)):
+        make_order(mei, total=100, at=NOW - days * DAY - timedelta(hours=hour))
+    bo = make_profile(email="bo@example.com", now=NOW - 90 * DAY)
+    for days in (2, 4, 6):
+        make_order(bo, total=100, at=NOW - days * DAY)
+    assert compute_edges(NOW, zone=UTC).means[1] == 3.5
+    fixed = {**FIXED, "frequency": [1, 2, 3, 4], "counted": "days"}
+    assert choose_edges(fixed, now=NOW, zone=UTC).means[1] == 2.5
+    assert edges_settings().counted == "days"
+    settle_log()
+    score_changed(NOW)
+    rows = {row.pk: (row.f, row.orders, row.spent) for row in Scores.objects.all()}
+    assert rows == {mei.pk: (2, 4, 400), bo.pk: (3, 3, 300)}
+    assert compute_edges(NOW + DAY, zone=UTC).counted == "days"
+
+
 @pytest.mark.parametrize(
     ("change", "path"),
     [

@@ -68,7 +68,8 @@ def test_one_statement_writes_what_one_by_one_writes(
 ) -> None:
     settings.WORKSPACE_ZONE = name
     here, people = ZoneInfo(name), buyers(rng, 300 if prove else 40)
-    frozen = compute_edges(NOW, zone=here, choices=Choices(money=money, window_days=rng.choice([30, 365])))
+    frozen = compute_edges(NOW, zone=here, choices=Choices(money=money, window_days=rng.choice([30, 365]),
+                                                           counted=rng.choice(["orders", "days"])))  # fmt: skip
     for edges in (frozen, Edges(pk=frozen.pk)):
         for days in (0, rng.randint(1, 200)):
             now = NOW + timedelta(days=days, hours=rng.randint(0, 23))

@@ -199,7 +199,8 @@ def test_the_pass_finds_everybody_whom_new_edges_change_and_nobody_else(rng: ran
     now, moved = NOW, 0
     for _ in range(8):
         now += rng.choice([timedelta(hours=3), DAY, 6 * DAY])
-        edges = compute_edges(now, zone=UTC, choices=Choices(money=rng.choice(["sum", "sum", "mean"])))
+        choices = Choices(money=rng.choice(["sum", "sum", "mean"]), counted=rng.choice(["orders", "orders", "days"]))
+        edges = compute_edges(now, zone=UTC, choices=choices)
         page = stale_page(0, now=now, zone=UTC, edges=edges, limit=100)
         assert page.last == people[-1].pk
         with transaction.atomic():
