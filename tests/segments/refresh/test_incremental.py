@@ -28,7 +28,6 @@ from tests.segments.refresh.settled import settle_log
 from tests.segments.rules.wellness import random_health
 from tests.segments.rules.world import (
     BASE,
-    LEAVES,
     STAGES,
     ZONE,
     Fact,
@@ -42,11 +41,6 @@ from tests.segments.rules.world import (
     write_facts,
     write_order,
 )
-
-WINDOWED = [
-    "event_count", "event_first_last", "event_measure", "event_not_followed", "event_sequence", "mission", "order_count",
-    "order_measure", "order_recency", "order_sum", "segment_history",
-]  # fmt: skip
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -68,22 +62,6 @@ def test_incremental_equals_full(rng: random.Random, prove: bool, settings: Any)
         modes |= {report.mode for report in reports}
         compare(now, step)
     assert {"build", "changed", "full"} <= modes
-
-
-@pytest.mark.parametrize("op", WINDOWED)
-def test_every_windowed_question_alone(op: str, rng: random.Random, prove: bool, settings: Any) -> None:
-    settings.WORKSPACE_ZONE = "Asia/Shanghai"
-    store([random_person(rng) for _ in range(30)])
-    for number in range(12):
-        leaf = _leaf(op, **LEAVES[op](rng))
-        Segment.objects.create(key=f"s{number}", name=op, rule={"not": leaf} if number % 3 == 0 else leaf)
-    now = BASE
-    for step in range(30 if prove else 6):
-        happen(rng, now)
-        now = later(rng, now)
-        settle_log()
-        assert not [report for report in refresh_due(now) if report.error]
-        compare(now, step)
 
 
 def make_segments(rng: random.Random, count: int) -> None:
