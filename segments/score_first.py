@@ -44,7 +44,7 @@ who AS MATERIALIZED (
     min(day) FILTER (WHERE past) AS first_day, max(day) FILTER (WHERE past) AS last_day,
     count(*) FILTER (WHERE past AND day > %(opens)s::date) AS n_in,
     COALESCE(sum(net) FILTER (WHERE past AND day > %(opens)s::date), 0)::bigint AS net_in,
-    min(day) FILTER (WHERE past AND day > %(opens)s::date) AS first_in,
+    min(day) FILTER (WHERE past AND day > %(opens)s::date) AS first_in,{days_in}
     min(placed_at) FILTER (WHERE NOT past) AS due
   FROM bought GROUP BY profile_id
 ), gaps AS (
@@ -61,14 +61,14 @@ limits AS (
     LEAST(COALESCE(%(churned)s::float8 * own, CASE WHEN first_day <> last_day THEN %(churn)s::float8
       ELSE %(first_churn)s::float8 END), %(dead)s::float8) AS churn,
     CASE WHEN %(money)s::text = 'mean' THEN net_in::float8 / NULLIF(n_in, 0) ELSE net_in END AS amount,
-    n_in > 0 AND %(scores)s::boolean AS scored
+    n_in > 0 AND %(scores)s::boolean AS scored, {often} AS often
   FROM who LEFT JOIN sums ON sums.profile_id = who.id LEFT JOIN gaps ON gaps.profile_id = who.id
 ), marks AS (
   SELECT *, CASE WHEN last_at IS NULL THEN 'prospect' WHEN silent > churn THEN 'lapsed'
       WHEN silent > warn THEN 'at_risk' WHEN n <= %(newcomer)s::int THEN 'newcomer'
       WHEN n <= %(growing)s::int THEN 'growing' ELSE 'mature' END AS stage,
     CASE WHEN scored THEN 5 - (SELECT count(*) FROM unnest(%(recency)s::float8[]) AS e WHERE e < silent) END AS r,
-    CASE WHEN scored THEN 1 + (SELECT count(*) FROM unnest(%(frequency)s::float8[]) AS e WHERE e < n_in) END AS f,
+    CASE WHEN scored THEN 1 + (SELECT count(*) FROM unnest(%(frequency)s::float8[]) AS e WHERE e < often) END AS f,
     CASE WHEN scored THEN 1 + (SELECT count(*) FROM unnest(%(monetary)s::float8[]) AS e WHERE e < amount) END AS m,
     LEAST(
       CASE WHEN silent <= trunc(warn) THEN last_day + trunc(warn)::int + 1 END,
@@ -80,8 +80,8 @@ limits AS (
 ), judged AS MATERIALIZED (
   SELECT marks.*, COALESCE(%(cells)s::jsonb ->> (r::text || f::text), '') AS cell,
     CASE WHEN scored THEN CASE WHEN amount > %(mean_m)s::float8 THEN 'key_' ELSE 'common_' END
-      || CASE WHEN silent <= %(mean_r)s::float8 THEN CASE WHEN n_in > %(mean_f)s::float8 THEN 'value' ELSE 'growth' END
-         ELSE CASE WHEN n_in > %(mean_f)s::float8 THEN 'keep' ELSE 'win_back' END END ELSE '' END AS octant,
+      || CASE WHEN silent <= %(mean_r)s::float8 THEN CASE WHEN often > %(mean_f)s::float8 THEN 'value' ELSE 'growth' END
+         ELSE CASE WHEN often > %(mean_f)s::float8 THEN 'keep' ELSE 'win_back' END END ELSE '' END AS octant,
     LEAST(COALESCE(begins.at, marks.turn::timestamp AT TIME ZONE %(zone)s::text), due) AS turns_at,
     CASE WHEN stage NOT IN ('at_risk', 'lapsed') THEN 'ordered' WHEN own IS NULL THEN 'silent_usual'
       ELSE 'silent_own' END AS why,
@@ -90,6 +90,13 @@ limits AS (
   FROM marks LEFT JOIN unnest(%(days)s::date[], %(instants)s::timestamptz[]) AS begins(day, at)
     ON begins.day = marks.turn
 )"""
+
+# What F counts: orders, or the days with one (which takes a sort of each person's days).
+_OFTEN = {
+    "orders": {"days_in": "", "often": "n_in"},
+    "days": {"days_in": " count(DISTINCT day) FILTER (WHERE past AND day > %(opens)s::date) AS days_in,",
+             "often": "days_in"},
+}  # fmt: skip
 
 _WRITTEN = """
 written AS (
@@ -135,7 +142,8 @@ def score_first(ids: Collection[int], *, now: datetime, zone: ZoneInfo, edges: E
         return 0
     ensure_cluster()
     told = selected("told")
-    sql = f"WITH {_WHO}, {_JUDGED}, {_WRITTEN}, facts AS ({told}) SELECT count(*) FROM written"
+    who, judged = (part.format(**_OFTEN[edges.counted]) for part in (_WHO, _JUDGED))
+    sql = f"WITH {who}, {judged}, {_WRITTEN}, facts AS ({told}) SELECT count(*) FROM written"
     with connection.cursor() as cursor:
         cursor.execute(_BY_INDEX)
         cursor.execute(sql, _given(ids, now, zone, edges))
