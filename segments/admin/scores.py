@@ -16,6 +16,7 @@ from common import clock
 from common.admin import route, show
 from segments import boards, health_reads, overview
 from segments.admin.builder.words import word
+from segments.models import RfmEdges
 from segments.models.known import STAGES, Band, Stage
 from segments.patience import LONG, TooSlow, patient
 from segments.rfm import CELL_OF
@@ -26,6 +27,7 @@ from segments.stage_reads import stage_flow
 
 PERIODS = (7, 30, 90)
 PAGE = 40
+FEW = 100  # scored people, below whom fifths say little
 AXES = {"r": "R", "f": "F", "m": "M"}
 
 
@@ -52,6 +54,7 @@ class ScoreRoutes:
             octants=[_octant(key, one, in_octants) for key, one in octants.items()],
             slow=moved is None,
             basis=_basis(),
+            edges=_edges(),
             moves=_largest(moved),
             scored=sum(tally.people for tally in grid.values()),
             slipping=sum(one.people_at_risk for one in cells),
@@ -163,6 +166,16 @@ def _basis() -> str:
     often = gettext("F counts days with an order") if chosen.counted == "days" else gettext("F counts orders")
     limits = gettext("thresholds set by hand") if chosen.mode == "fixed" else gettext("fifths of the people")
     return f"{window} · {often} · {money} · {limits}"
+
+
+def _edges() -> dict[str, Any]:
+    """The limits in force as they are read, of whom, as of when, and whether fifths of so few say anything."""
+    row = RfmEdges.objects.order_by("-computed_at", "-pk").first()
+    if row is None:
+        return {}
+    plain = {axis: " · ".join(f"{edge:g}" for edge in getattr(row, axis)) for axis in ("recency", "frequency")}
+    money = " · ".join(show.money(round(edge)) for edge in row.monetary)
+    return {"row": row, "few": row.mode == "quantile" and row.population < FEW, **plain, "money": money}
 
 
 def _last_seen(text: str) -> tuple[float, int] | None:

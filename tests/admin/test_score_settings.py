@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -17,8 +18,9 @@ from segments.health_reads import explain_health
 from segments.health_rules import choose_rules, settings_in_force
 from segments.models import Health, HealthRules, RfmEdges
 from segments.rfm_settings import edges_settings
+from segments.scores import score_all
 from tests.admin.seed import make_users
-from tests.people import NOW, make_profile
+from tests.people import NOW, make_order, make_profile
 from tests.segments.health.test_metrics import UTC
 
 pytestmark = pytest.mark.django_db
@@ -79,6 +81,24 @@ def test_what_is_wrong_with_rfm_is_told_at_each_field() -> None:
     answer = _client("author").post(url("rfm_settings"), {**RFM, "mode": "quantile"})
     assert "thresholds are used in mode fixed only" in answer.content.decode()
     assert not RfmEdges.objects.exists()
+
+
+def test_the_board_says_by_what_it_is_reckoned() -> None:
+    make_users()
+    for n in range(3):
+        make_order(make_profile(user_id=f"u{n}"), total=1000 * (n + 1), at=NOW - n * timedelta(days=10))
+    score_all(NOW)
+    page = _page(_client("viewer"), "rfm")
+    said = page.select_one("[data-edges]")
+    assert said is not None
+    assert "of 3 people" in said.text
+    assert "4 · 8 · 12 · 16" in said.text
+    assert page.select_one("[data-few]")
+    _client("author").post(url("rfm_settings"), RFM)
+    page = _page(_client("viewer"), "rfm")
+    assert "30 · 60 · 120 · 240" in page.select_one("[data-edges]").text  # type: ignore[union-attr]
+    assert "F counts days with an order · M is the average order · thresholds set by hand" in page.text
+    assert not page.select_one("[data-few]")
 
 
 def test_health_as_shown_is_health_as_it_is() -> None:
