@@ -71,6 +71,18 @@ def preset_is_known(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
     return [Error(f"STAGE_PRESET '{settings.STAGE_PRESET}' is unknown.", hint=hint, id="perennial.E005")]
 
 
+@register(Tags.compatibility)
+def falls_are_known(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
+    """perennial.E006: levels could neither be kept nor lost."""
+    from segments.growth.levels import FALLS
+
+    if settings.LEVEL_FALL in FALLS and settings.LEVEL_TERM_DAYS > 0:
+        return []
+    hint = f"Use one of: {', '.join(FALLS)}; and a term of at least a day."
+    said = f"LEVEL_FALL '{settings.LEVEL_FALL}' with LEVEL_TERM_DAYS {settings.LEVEL_TERM_DAYS} cannot be."
+    return [Error(said, hint=hint, id="perennial.E006")]
+
+
 @register(Tags.security, deploy=True)
 def redis_has_a_password(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
     """perennial.E010: whoever reaches the broker may start tasks."""

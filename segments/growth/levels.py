@@ -1,10 +1,11 @@
-"""Levels follow the points earned in a rolling term: up at once, down by one when the term ends unmet."""
+"""Levels follow the points earned in a rolling term: up at once, down when the term ends unmet, as LEVEL_FALL says."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 
+from django.conf import settings
 from django.db import transaction
 from django.db.models import Sum
 
@@ -12,7 +13,7 @@ from segments.facts.append import append_engine_facts
 from segments.facts.names import LEVEL_LOST, LEVEL_REACHED
 from segments.models import Level, PointEntry, Profile, Wallet
 
-TERM = timedelta(days=365)
+FALLS = ("one_down", "balance_based", "none")  # one rung, down to what was earned, not at all
 Moved = tuple[Wallet, str, Level | None]  # a wallet, the level it had, the one it has now
 
 
@@ -26,13 +27,18 @@ def review(wallets: Mapping[int, Wallet], *, now: datetime) -> None:
         reached = _rung(ladder, wallet.earned)
         if reached and reached.rank > _rank(ladder, wallet):
             risen.append((wallet, _key(ladder, wallet), reached))
-            wallet.level, wallet.level_since, wallet.level_until = reached, now, now + TERM
+            wallet.level, wallet.level_since, wallet.level_until = reached, now, now + term()
     Wallet.objects.bulk_update(wallets.values(), ["earned", "level", "level_since", "level_until"])
     _tell(LEVEL_REACHED, risen, now=now)
 
 
+def term() -> timedelta:
+    """How far back points count, and how long a level is valid."""
+    return timedelta(days=settings.LEVEL_TERM_DAYS)
+
+
 def renew_due(now: datetime, *, limit: int = 500) -> int:
-    """At the end of a term: keep the level if its points were earned again, else go down one rung at most.
+    """At the end of a term: keep the level if its points were earned again, else go down as LEVEL_FALL says.
 
     Each fall is a fact. Returns how many wallets were looked at.
     """
@@ -47,13 +53,11 @@ def renew_due(now: datetime, *, limit: int = 500) -> int:
         earned = _earned([wallet.pk for wallet in due], now=now)
         for wallet in due:
             held, wallet.earned = _rank(ladder, wallet), earned.get(wallet.pk, 0)
-            below = [level for level in ladder if level.rank < held]
-            reached = _rung(ladder, wallet.earned)
-            if not (reached and reached.rank >= held):
-                kept = below[-1] if below else None
+            kept = _kept(ladder, held, wallet.earned)
+            if kept is None or kept.rank < held:
                 fallen.append((wallet, _key(ladder, wallet), kept))
                 wallet.level, wallet.level_since = kept, now
-            wallet.level_until = now + TERM if wallet.level else None
+            wallet.level_until = now + term() if wallet.level else None
         Wallet.objects.bulk_update(due, ["earned", "level", "level_since", "level_until"])
         _tell(LEVEL_LOST, fallen, now=now)
     return len(due)
@@ -62,13 +66,23 @@ def renew_due(now: datetime, *, limit: int = 500) -> int:
 def _earned(profiles: Iterable[int], *, now: datetime) -> dict[int, int]:
     """Points that came in the term, less those reversed, by profile id."""
     rows = PointEntry.objects.filter(wallet_id__in=list(profiles), kind="earn")
-    rows = rows.filter(available_at__gt=now - TERM, available_at__lte=now)
+    rows = rows.filter(available_at__gt=now - term(), available_at__lte=now)
     return dict(rows.filter(reversals__isnull=True).values_list("wallet_id").annotate(n=Sum("amount")))
 
 
 def _rung(ladder: list[Level], earned: int) -> Level | None:
     reached = [level for level in ladder if level.threshold <= earned]
     return reached[-1] if reached else None
+
+
+def _kept(ladder: list[Level], held: int, earned: int) -> Level | None:
+    """The level after a term with so many points: the one held if they reach it."""
+    reached = _rung(ladder, earned)
+    if settings.LEVEL_FALL == "none" or (reached and reached.rank >= held):
+        return next((level for level in ladder if level.rank == held), None)
+    below = [level for level in ladder if level.rank < held]
+    one_down = below[-1] if below else None
+    return reached if settings.LEVEL_FALL == "balance_based" else one_down
 
 
 def _rank(ladder: list[Level], wallet: Wallet) -> int:

@@ -45,6 +45,8 @@ def test_a_safe_installation_passes(settings: Any) -> None:
         ({"DEMO": True}, {"perennial.E003"}),
         ({"WORKSPACE_ZONE": "Mars/Olympus"}, {"perennial.E004"}),
         ({"STAGE_PRESET": "club"}, {"perennial.E005"}),
+        ({"LEVEL_FALL": "club"}, {"perennial.E006"}),
+        ({"LEVEL_TERM_DAYS": 0}, {"perennial.E006"}),
         ({"CELERY_BROKER_URL": "redis://127.0.0.1/0"}, {"perennial.E010"}),
         ({"PUBLIC_URL": "http://127.0.0.1:8000"}, {"perennial.W011"}),
         ({"PUBLIC_URL": "http://mail.example.com"}, {"perennial.W012"}),

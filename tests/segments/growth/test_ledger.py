@@ -5,10 +5,12 @@ from __future__ import annotations
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from django.utils.translation import override
-from hypothesis import given, settings
+from hypothesis import given
+from hypothesis import settings as tried
 from hypothesis import strategies as st
 from hypothesis.extra.django import TestCase
 
@@ -104,6 +106,33 @@ def test_levels_rise_at_once_and_fall_one_rung_at_the_end_of_the_term(db: None) 
     assert Event.objects.filter(name="@level_lost").count() == 1
     rise = Event.objects.filter(name="@level_reached")
     assert rise.count() == 1
+
+
+@pytest.mark.parametrize(
+    ("fall", "spenders"),
+    [
+        ("one_down", {("gold", 3000): "silver", ("diamond", 1500): "gold"}),
+        ("balance_based", {("gold", 3000): "silver", ("diamond", 1500): "base"}),
+        ("none", {("gold", 3000): "gold", ("diamond", 1500): "diamond"}),
+    ],
+)
+def test_what_an_unmet_term_costs(db: None, settings: Any, fall: str, spenders: dict[tuple[str, int], str]) -> None:
+    settings.LEVEL_TERM_DAYS, settings.LEVEL_FALL = 400, fall
+    rungs = {"base": 0, "silver": 2000, "gold": 5000, "diamond": 10000}
+    for rank, (key, threshold) in enumerate(rungs.items()):
+        Level.objects.create(key=key, name=key, rank=rank, threshold=threshold)
+    people = {}
+    for (held, earned), after in spenders.items():
+        pk = someone().pk
+        people[pk] = after
+        ledger.earn(pk, rungs[held], key=f"then:{pk}", reason="order", now=D0)
+        ledger.earn(pk, earned, key=f"now:{pk}", reason="order", now=day(1))
+    assert levels.renew_due(day(399)) == 0
+    assert levels.renew_due(day(400)) == 2  # the first points are out of the term, the second are in it
+    found = dict(Wallet.objects.values_list("pk", "level__key"))
+    assert found == people
+    assert set(Wallet.objects.values_list("level_until", flat=True)) == {day(800)}
+    assert Event.objects.filter(name="@level_lost").count() == (0 if fall == "none" else 2)
 
 
 def test_who_falls_off_the_ladder_has_no_level_and_a_fact_that_says_so(db: None) -> None:
@@ -252,7 +281,7 @@ MOVES = st.tuples(
 class Interleavings(TestCase):
     """Random orders of earning, spending, expiring, coming due and reversing, with retries, against a plain account."""
 
-    @settings(max_examples=60, deadline=None)
+    @tried(max_examples=60, deadline=None)
     @given(st.lists(MOVES, max_size=25))
     def test_the_ledger_agrees_with_a_plain_account(self, moves: list[tuple[str, int, int, int, int]]) -> None:
         person, now, earned, account = someone(), D0, list[str](), Account()
