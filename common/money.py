@@ -22,12 +22,17 @@ def exponent(currency: str) -> int:
 
 def to_minor(amount: object, currency: str) -> int:
     """Major units (12.5, "12.50") to minor units (1250), half to even. Raises ValueError."""
+    text = str(amount)
     try:
-        value = Decimal(str(amount)).scaleb(exponent(currency)).quantize(Decimal(1), rounding=ROUND_HALF_EVEN)
-    except InvalidOperation:
-        raise ValueError(f"'{amount}' is not an amount of money") from None
-    if not -LIMIT <= value <= LIMIT:
-        raise ValueError(f"'{amount}' is beyond 64 bits")
+        exact = Decimal(text)
+        if not exact.is_finite() or "_" in text:  # Python reads 1_000; no sender writes it
+            raise InvalidOperation
+        value = exact.scaleb(exponent(currency)).quantize(Decimal(1), rounding=ROUND_HALF_EVEN)
+        within = -LIMIT <= value <= LIMIT
+    except ArithmeticError:
+        raise ValueError(f"'{text[:40]}' is not an amount of money") from None
+    if not within:
+        raise ValueError(f"'{text[:40]}' is beyond 64 bits")
     return int(value)
 
 

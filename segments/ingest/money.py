@@ -75,10 +75,10 @@ def _amount(properties: Mapping[str, Any], names: tuple[str, ...], currency: str
         path = f"properties.{name}"
         try:
             if isinstance(value, bool) or not isinstance(value, str | int | float):
-                raise ValueError(f"{type(value).__name__} is not an amount of money")
+                raise ValueError(f"'{type(value).__name__}' is not an amount of money")
             minor = to_minor(value, currency)
-        except (ValueError, ArithmeticError) as error:
-            raise Refused("bad_amount", path, str(error)[:200]) from None
+        except ValueError as error:
+            raise Refused("bad_amount", path, str(error)) from None
         if minor < 0:
             raise Refused("bad_amount", path, "an order has no negative amount")
         return minor

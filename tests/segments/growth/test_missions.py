@@ -5,16 +5,20 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from django.db import transaction
+from django.db import connection, transaction
+from django.test.utils import CaptureQueriesContext
 
 from segments.facts.append import append_facts
 from segments.facts.fact import NewFact
 from segments.growth.ledger import balance
+from segments.growth.mission_merging import Missions
 from segments.growth.missions import count_shard
+from segments.merge_pieces import Pair
 from segments.models import Award, Badge, Event, Mission, MissionProgress, Profile, Source
 from tests.segments.refresh.settled import settle_log
 
 NOW = datetime(2026, 3, 2, 12, tzinfo=UTC)
+PERIODS = ("ever", "day", "week", "month")
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
@@ -68,3 +72,28 @@ def test_a_daily_mission_counts_days_of_the_persons_own_zone() -> None:
     count_shard(2, NOW)
     assert sorted(MissionProgress.objects.values_list("period", flat=True)) == ["2026-03-02", "2026-03-03"]
     assert balance(mei.pk, NOW).active == 60
+
+
+def test_a_merge_counts_all_doubled_counters_in_a_constant_number_of_statements() -> None:
+    def statements(missions: int) -> int:
+        """What it takes to join two people who both are under way in so many missions."""
+        Mission.objects.all().delete()
+        names = [a_mission(key=f"m{n}", name=f"m{n}", target=9, period=PERIODS[n % 4]) for n in range(missions)]
+        gone, into = a_person("Asia/Tokyo"), a_person("America/New_York")
+        for person in (gone, into):
+            for n in range(3):
+                happens(person, f"{missions}-{person.pk}-{n}", at=NOW + timedelta(minutes=n))
+        count_shard(2, NOW)
+        with CaptureQueriesContext(connection) as queries, transaction.atomic():
+            kept = Missions().merge([Pair(gone.pk, into.pk)], now=NOW)
+        assert kept is not None
+        assert len(kept[gone.pk]) == missions
+        with transaction.atomic():
+            Event.objects.filter(profile=gone).update(profile=into, origin=gone.pk)
+            Missions().merge([Pair(gone.pk, into.pk)], now=NOW)
+        assert set(MissionProgress.objects.filter(mission__in=names, profile=into).values_list("count", flat=True)) == {
+            6
+        }
+        return len(queries)
+
+    assert statements(4) == statements(12) <= 6
