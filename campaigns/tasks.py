@@ -9,6 +9,7 @@ from celery import shared_task
 from campaigns import engine, touches
 from campaigns import react as reacting
 from campaigns import schedule as scheduling
+from campaigns.overfull import end_overfull
 from common import clock
 from common.buckets import SHARDS
 
@@ -30,8 +31,9 @@ def react() -> dict[str, int]:
 
 @shared_task
 def advance() -> dict[str, int]:
-    """Move everybody who is due."""
+    """End the walks that a limit ends, and move everybody who is due."""
     until = time.monotonic() + BUDGET
+    end_overfull(clock.now())
     done = engine.advance(clock.now(), go_on=lambda: time.monotonic() < until)
     return {"claimed": done.claimed, "ended": done.ended, "parked": done.parked, "failed": done.failed}
 

@@ -13,10 +13,17 @@ WORDS: Mapping[str, Any] = {
     "no_consent": _("no consent to: %(of)s"),
     "consent_expired": _("consent has expired: %(of)s"),
     "same_address": _("the same address got this already"),
+    "same_content": _("the person got the same lately; days: %(of)s"),
     "erased": _("the person was erased"),
     "merged": _("the person was merged with another"),
     "expired": _("it came too late to be of use"),
     "quiet_hours": _("quiet hours where the person is"),
+    "day_off": _("a day off where the person is"),
+    "best_hour": _("waits for the hour at which the person reads: %(of)s"),
+    "own": _("the person wants less: %(of)s"),
+    "sunset": _("the person does not read us, and gets less"),
+    "leaves": _("too many messages, so the person left the journey: %(of)s"),
+    "priority": _("a message of higher priority goes first: %(of)s"),
     "no_address": _("the person has no address in this channel"),
     "suppressed": _("the address is suppressed: %(of)s"),
     "cap": _("as many messages as the cap allows: %(of)s"),
@@ -33,7 +40,9 @@ WORDS: Mapping[str, Any] = {
     "re-send": _("sent once more after doubt"),
     "by_hand": _("cancelled by a person"),
     "by_hand_again": _("sent once more by a person, after doubt"),
+    "feed": _("its feed gives no answer: %(of)s"),
     "fact": _("because of: %(of)s"),
+    "instead_of": _("by another way, instead of: %(of)s"),
 }
 
 

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 from common.registry import Registry
 
@@ -38,6 +38,23 @@ class Verdict:
 Row = Mapping[str, Any]  # the delivery's columns and every gate's `columns`, by name
 
 
+class Sent(NamedTuple):
+    """Another message of the same person: when it passed its last gate (or, of a rival, is due). `content` tells what
+    it says, by version and variables; "" when no gate asks for it."""
+
+    channel: str
+    klass: str
+    topic: str
+    campaign: str
+    at: datetime
+    content: str = ""
+
+    @property
+    def kind(self) -> tuple[str, str, tuple[str, str]]:
+        """Channel, class and tags."""
+        return self.channel, self.klass, (self.topic, self.campaign)
+
+
 class Gate(ABC):
     """One reason not to send. `order` places it (lower first); `classes` are the message classes it stops."""
 
@@ -61,12 +78,17 @@ class Gate(ABC):
         """How far back the gate reads `row["recent"]`; zero (the default) when it does not read it."""
         return timedelta(0)
 
+    def compares(self, now: datetime) -> bool:
+        """Whether the gate reads `row["content"]` and that of `row["recent"]`, which costs more to read."""
+        return False
+
     @abstractmethod
     def judge(self, row: Row, now: datetime, prepared: Any) -> Verdict | None:
         """The objection to this message now, or None.
 
-        `row["recent"]` lists (channel, class, sent_at) of the person's other messages that passed their last
-        gate within the longest lookback, ghosts too; a group holds at most one message of a person.
+        `row["recent"]` lists the person's other messages (`Sent`) that passed their last gate within the longest
+        lookback, ghosts too; a group holds at most one message of a person. `row["rivals"]` lists those of higher
+        priority that are due.
         """
 
 

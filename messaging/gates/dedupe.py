@@ -1,4 +1,4 @@
-"""Two profiles may share one address; it gets the same message once."""
+"""Two profiles may share one address, which gets the same message once; and nobody reads the same twice in a while."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from django.db.models import Exists, F, OuterRef, Value
 from django.db.models.functions import Concat
 
 from messaging.gates import Gate, Row, Ruling, Verdict, gates
+from messaging.gates import _policy as policy
+from messaging.gates._policy import ALL, SILENT
 from messaging.models import Delivery
 
 WITHIN = timedelta(hours=24)
@@ -18,7 +20,11 @@ WITHIN = timedelta(hours=24)
 @gates.register("dedupe")
 class DedupeGate(Gate):
     """Skips a message when its address got the same template from the same step, for another person, within
-    a day. (The same person's repeats are told apart by the unique key of the ledger.)"""
+    a day. (The same person's repeats are told apart by the unique key of the ledger.)
+
+    Where a rule says so, marketing is skipped too when the person got the same content in the channel within its days:
+    the same version with the same variables.
+    """
 
     key: ClassVar[str] = "dedupe"
     order: ClassVar[int] = 70
@@ -38,7 +44,26 @@ class DedupeGate(Gate):
         twin = twins.exclude(profile=OuterRef("profile"))
         return {"dedupe_twin": Exists(twin), "dedupe_address": F("address_id")}
 
+    def lookback(self, now: datetime) -> timedelta:
+        return max(policy.current().repeat.values(), default=timedelta(0))
+
+    def compares(self, now: datetime) -> bool:
+        return bool(policy.current().repeat)
+
+    def prepare(self, now: datetime) -> Mapping[str, timedelta]:
+        return policy.current().repeat
+
     def judge(self, row: Row, now: datetime, prepared: Any) -> Verdict | None:
         if row["dedupe_address"] is not None and row["dedupe_twin"]:
             return Verdict(Ruling.SKIP, "same_address")
+        within = _within(row["channel"], prepared)
+        if within is None or row["klass"] != "marketing":
+            return None
+        same = (one for one in row["recent"] if one.content == row["content"] and one.channel == row["channel"])
+        if any(one.at + within > now for one in same):
+            return Verdict(Ruling.SKIP, f"same_content:{within.days}")
         return None
+
+
+def _within(channel: str, rules: Mapping[str, timedelta]) -> timedelta | None:
+    return rules.get(channel) or (rules.get(ALL) if channel not in SILENT else None)

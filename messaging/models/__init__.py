@@ -9,8 +9,11 @@ from messaging.models.devices import Device
 from messaging.models.fallbacks import Fallback
 from messaging.models.ledger import Account, Attempt, Delivery, Pause
 from messaging.models.permission import Address, Consent, Suppression, Topic
+from messaging.models.preferences import BestHour, Preference
+from messaging.models.rules import SendingRule
 
 __all__ = [
-    "Account", "Address", "Attempt", "BannedWord", "Block", "Click", "Consent", "Delivery", "Device", "Fallback", "Link", "Pause",
-    "Receipt", "Reconciliation", "Suppression", "Template", "TemplateVersion", "Topic",
+    "Account", "Address", "Attempt", "BannedWord", "BestHour", "Block", "Click", "Consent", "Delivery", "Device",
+    "Fallback", "Link", "Pause", "Preference", "Receipt", "Reconciliation", "SendingRule", "Suppression", "Template",
+    "TemplateVersion", "Topic",
 ]  # fmt: skip

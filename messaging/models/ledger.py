@@ -192,6 +192,11 @@ class Delivery(models.Model):
                 condition=Q(state__in=["claimed", "attempting"]),
             ),
             models.Index(fields=["settled_at"], name="delivery_doubt", condition=Q(state="in_doubt")),
+            models.Index(
+                fields=["settled_at"],
+                name="delivery_leaves",
+                condition=Q(state="skipped", reason__startswith="leaves:"),
+            ),
             models.Index(fields=["profile", "planned_at"], name="delivery_person"),
             models.Index(fields=["journey", "node", "planned_at"], name="delivery_journey"),
             models.Index(fields=["campaign", "planned_at"], name="delivery_campaign"),

@@ -17,6 +17,12 @@ class Topic(Named):
 
     purpose = models.CharField(_("purpose"), max_length=13, default="marketing")
     opt_in = models.BooleanField(_("needs consent first"), default=True)
+    confirmation = models.CharField(
+        _("confirm by"),
+        max_length=80,
+        blank=True,
+        help_text=_("key of a transactional template with {{ confirm.url }}; empty: no second step"),
+    )
     description = models.CharField(_("description"), max_length=200, blank=True)
     description_zh = models.CharField(_("Chinese description"), max_length=200, blank=True)
 
@@ -42,6 +48,7 @@ class Address(models.Model):
     soft_bounces = models.PositiveSmallIntegerField(_("soft bounces in a row"), default=0)
     verified_at = models.DateTimeField(_("verified"), null=True, blank=True)
     last_engaged_at = models.DateTimeField(_("last engaged"), null=True, blank=True)
+    slowed_at = models.DateTimeField(_("slowed down"), null=True, blank=True)
     created_at = models.DateTimeField(_("created"))
     origin = models.BigIntegerField(null=True, editable=False)
 
@@ -55,15 +62,21 @@ class Address(models.Model):
 
 
 class Consent(models.Model):
-    """One statement of will, with its evidence; never changed, only followed by a later one."""
+    """One statement of will, with its evidence; never changed, only followed by a later one.
+
+    `purpose` is what the topic served when it was said. Pending is a yes that waits for its confirmation and means
+    nothing until then.
+    """
 
     class Action(models.TextChoices):
         GIVEN = "given", _("given")
         WITHDRAWN = "withdrawn", _("withdrawn")
+        PENDING = "pending", _("to be confirmed")
 
     address = models.ForeignKey(Address, models.CASCADE, db_index=False, related_name="history")
     profile = models.ForeignKey(Profile, models.SET_NULL, null=True, related_name="consents")
     topic = models.CharField(_("topic"), max_length=80, help_text=_("topic key, or * for all"))
+    purpose = models.CharField(_("purpose"), max_length=13, blank=True)
     action = models.CharField(_("action"), max_length=9, choices=Action)
     basis = models.CharField(_("basis"), max_length=20, default="express")
     source = models.CharField(_("source"), max_length=80)
@@ -76,8 +89,11 @@ class Consent(models.Model):
     class Meta:
         verbose_name = _("consent")
         verbose_name_plural = _("consents")
-        indexes = [models.Index(fields=["address", "topic", "-at"], name="consent_latest")]
-        constraints = [in_choices("consent_action", "action", ["given", "withdrawn"])]
+        indexes = [
+            models.Index(fields=["address", "topic", "-at"], name="consent_latest"),
+            models.Index(fields=["at"], name="consent_pending", condition=models.Q(action="pending")),
+        ]
+        constraints = [in_choices("consent_action", "action", ["given", "withdrawn", "pending"])]
 
     def __str__(self) -> str:
         return f"{self.topic} {self.action}"

@@ -10,10 +10,12 @@ from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
-from django.db.models import QuerySet
+from django.db.models import CharField, F, Q, QuerySet, TextField, Value
+from django.db.models.functions import MD5, Cast, Concat
 
 from messaging.channels import channels
-from messaging.gates import Gate, Ruling, Verdict, in_order
+from messaging.gates import Gate, Ruling, Sent, Verdict, in_order
+from messaging.gates._policy import read_once
 from messaging.models import Account, Delivery
 from messaging.outbox.compiled import Rows, ask_rows
 from messaging.outbox.ledger import Change
@@ -21,7 +23,7 @@ from messaging.outbox.ledger import Change
 log = logging.getLogger(__name__)
 BASE = (
     "id", "public_id", "klass", "channel", "topic", "profile_id", "address_id", "version_id", "campaign", "journey",
-    "enrolment", "node", "variant", "ghost", "planned_at", "not_before", "expires_at", "attempts", "claims",
+    "enrolment", "node", "variant", "ghost", "priority", "planned_at", "not_before", "expires_at", "attempts", "claims",
     "lease_token",
 )  # fmt: skip
 _ANY = datetime(2000, 1, 1, tzinfo=UTC)
@@ -29,6 +31,7 @@ MOST_CLAIMS = 5
 STUMBLE = timedelta(seconds=30)  # a row whose gate raised waits this long
 STATES = {Ruling.HOLD: "held", Ruling.SKIP: "skipped", Ruling.EXPIRE: "expired", Ruling.CANCEL: "cancelled"}
 HOLDOUT = "holdout"
+RIVAL = timedelta(hours=1)  # who has been due for longer than this hinders nobody any more
 
 
 @dataclass(frozen=True)
@@ -44,6 +47,13 @@ def judge_rows(
 ) -> Judged:
     """Judge the claimed rows among `ids`. `final` is the look under the locks: ghosts end there. Whoever knows whose
     rows they are says so (profile ids), and saves a journey to the database."""
+    with read_once():
+        return _judge_rows(ids, token, account, now, final=final, people=people)
+
+
+def _judge_rows(
+    ids: Sequence[int], token: UUID, account: Account, now: datetime, *, final: bool, people: Sequence[int]
+) -> Judged:
     gates = in_order()
     asked = _ask_claimed(ids, gates, now)
     recent = _ask_recent(people, gates, now) if people else None
@@ -98,25 +108,45 @@ def _names(gates: tuple[Gate, ...]) -> list[str]:
 
 
 def _ask_recent(people: Sequence[int], gates: Sequence[Gate], now: datetime) -> Callable[[], Rows]:
-    """Ask for the people's messages that passed their last gate within the longest look back of a gate."""
-    lookback = max(gate.lookback(now) for gate in gates)
+    """Ask for the people's messages that passed their last gate within the longest look back of a gate, and for those
+    that are due."""
+    lookback, compare = max(gate.lookback(now) for gate in gates), any(gate.compares(now) for gate in gates)
+    chosen = ("profile_id", "id", "priority", "channel", "klass", "topic", "campaign", "sent_at", "not_before")
 
     def build(at: datetime) -> QuerySet[Delivery, tuple[Any, ...]]:
-        chosen = ("profile_id", "id", "channel", "klass", "sent_at")
-        return Delivery.objects.filter(sent_at__gt=at - lookback).values_list(*chosen)
+        due = Q(state="claimed") | Q(state="planned", not_before__lte=at, not_before__gt=at - RIVAL)
+        found = Delivery.objects.filter(due | Q(sent_at__gt=at - lookback))
+        return found.annotate(content=_CONTENT if compare else Value("")).values_list(*chosen, "content")
 
     if not lookback or not people:
         return list
-    return ask_rows(("recent", lookback), build, "profile_id", sorted(set(people)), now)
+    return ask_rows(("recent", lookback, compare), build, "profile_id", sorted(set(people)), now)
 
 
 def _add_recent(rows: Sequence[dict[str, Any]], found: Rows) -> None:
-    """Give every row the person's other messages among those found."""
-    sent: dict[int, list[tuple[int, str, str, datetime]]] = {}
+    """Give every row the person's other messages: those that passed their last gate, and those that go first."""
+    people: dict[int, list[tuple[Any, ...]]] = {}
     for who, *one in found:
-        sent.setdefault(who, []).append((one[0], one[1], one[2], one[3]))
+        people.setdefault(who, []).append(tuple(one))
     for row in rows:
-        row["recent"] = [one[1:] for one in sent.get(row["profile_id"], ()) if one[0] != row["id"]]
+        _beside(row, people.get(row["profile_id"], ()))
+
+
+_CONTENT = MD5(
+    Concat(Cast(F("version_id"), CharField()), Value(":"), Cast(F("context"), TextField()), output_field=TextField())
+)
+
+
+def _beside(row: dict[str, Any], found: Sequence[tuple[Any, ...]]) -> None:
+    """Sort a person's messages into what was sent, what goes first, and the row itself."""
+    row["recent"], row["rivals"], row["content"] = [], [], ""
+    for pk, priority, channel, klass, topic, campaign, sent_at, not_before, content in found:
+        if pk == row["id"]:
+            row["content"] = content
+        elif sent_at is not None:
+            row["recent"].append(Sent(channel, klass, topic, campaign, sent_at, content))
+        elif priority > row["priority"]:
+            row["rivals"].append(Sent(channel, klass, topic, campaign, not_before, content))
 
 
 def _judge_one(

@@ -14,6 +14,7 @@ from django.db import transaction
 
 from common.faults import faultpoint
 from messaging.channels import Answer, Channel, ChannelError, Connection, Outcome, Outgoing, channels
+from messaging.gates._policy import read_once
 from messaging.models import Account
 from messaging.outbox import accounts, ledger, pacing
 from messaging.outbox.claim import Claim, claim_due
@@ -62,7 +63,8 @@ def send_due(
             if claim is None:
                 continue
             report.claimed += len(claim.ids)
-            _Run(claim, now_fn, render, report, ends).send()
+            with read_once():
+                _Run(claim, now_fn, render, report, ends).send()
             still.append(account)
         busy = still
     if report.claimed:

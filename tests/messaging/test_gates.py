@@ -45,7 +45,10 @@ def queue(person: Profile, now: datetime, key: str = "welcome", **fields: Any) -
 
 def test_they_stand_in_their_order() -> None:
     ours = [gate.key for gate in in_order() if type(gate).__module__.startswith("messaging.")]
-    assert ours == ["pause", "expiry", "erased", "suppression", "consent", "dedupe", "cap", "quiet_hours"]
+    assert ours == [
+        "pause", "expiry", "erased", "suppression", "consent", "rest", "dedupe", "sunset", "cap", "best_hour",
+        "quiet_hours",
+    ]  # fmt: skip
 
 
 # --- permission ---
