@@ -85,6 +85,7 @@ class Outgoing:
     locale: str = "en"
     profile_id: int = 0
     expires_at: datetime | None = None
+    return_token: str = ""  # names the message in its return path, where the account has a place for it
     devices: tuple[Device, ...] = ()  # of a channel that registers them
     at: datetime | None = None  # for the Date header; the one field that changes, set when it is handed over
 

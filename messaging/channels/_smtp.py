@@ -22,6 +22,8 @@ from messaging.channels._http import note_refused
 IDLE = 15.0  # seconds after which a kept connection is asked whether it still lives
 RENEW = 500  # messages after which it is replaced ("too many messages in this connection")
 LOGIN = frozenset({530, 534, 535, 538})  # a log-in is missing or wrong (RFC 4954): the account's fault, no message's
+BUSY = frozenset({421, 452, 454})  # at RCPT: the server, not the mailbox; other 4xx there concern one recipient
+Steps = tuple[tuple[str, str, str, int], ...]  # where a refusal counts, verb, argument, code that is wanted
 Build = Callable[[Outgoing, bool], bytes]  # message, whether 8bit is understood → octets ready for DATA
 _ENHANCED = re.compile(r"\b([245]\.\d{1,3}\.\d{1,3})\b")
 _LOST = (smtplib.SMTPServerDisconnected, OSError)
@@ -57,8 +59,9 @@ class Wire:
         self._broken = False
         self._smtp = _open(sender)
         self._eight_bit = self._smtp.has_extn("8bitmime")
-        envelope = sender.settings.get("envelope_from") or _bare(sender.sender)
-        self._mail = f"FROM:<{envelope}>" + (" BODY=8BITMIME" if self._eight_bit else "")
+        self._pipelines = self._smtp.has_extn("pipelining")
+        self._from = str(sender.settings.get("envelope_from") or _bare(sender.sender))
+        self._body = " BODY=8BITMIME" if self._eight_bit else ""
         self._used = time.monotonic()
 
     def is_usable(self) -> bool:
@@ -88,16 +91,16 @@ class Wire:
             octets = self._build(message, self._eight_bit)
         except ValueError as error:
             return Answer(Outcome.PERMANENT, f"MIME {error}"[:60])
-        refused = self._envelope(message.to)
-        return refused or self._data(octets)
-
-    def _envelope(self, to: str) -> Answer | None:
-        """MAIL, RCPT and the DATA command; an answer when one of them is refused."""
-        steps = (
-            ("MAIL", "MAIL", self._mail, 250),
-            ("", "RCPT", f"TO:<{to}>", 250),
+        steps: Steps = (
+            ("MAIL", "MAIL", f"FROM:<{envelope_from(self._from, message.return_token)}>{self._body}", 250),
+            ("", "RCPT", f"TO:<{message.to}>", 250),
             ("DATA", "DATA", "", 354),
         )
+        refused = self._pipelined(steps) if self._pipelines else self._one_by_one(steps)
+        return refused or self._data(octets)
+
+    def _one_by_one(self, steps: Steps) -> Answer | None:
+        """MAIL, RCPT and the DATA command; an answer when one of them is refused."""
         for command, verb, argument, wanted in steps:
             if verb == "DATA":
                 faultpoint("before_data")
@@ -110,6 +113,24 @@ class Wire:
                 return self._refused(command, code, text)
         return None
 
+    def _pipelined(self, steps: Steps) -> Answer | None:
+        """The same commands in one journey (RFC 2920), every reply read before anything else is said. A server that
+        invites the body although the envelope was refused gets an empty one."""
+        faultpoint("before_data")
+        replies: list[tuple[int, bytes]] = []
+        try:
+            self._smtp.send("".join(f"{verb} {argument}".rstrip() + "\r\n" for _, verb, argument, _ in steps))
+            replies = [self._smtp.getreply() for _ in steps]
+            failed = _first_refused(steps, replies)
+            if failed is not None and replies[-1][0] == 354:
+                self._smtp.send(b".\r\n")
+                self._smtp.getreply()
+        except (smtplib.SMTPException, OSError, UnicodeError) as error:
+            self._broken = True
+            command = steps[min(len(replies), 2)][0]
+            return Answer(Outcome.TRANSIENT, f"{command} {type(error).__name__}".strip())
+        return None if failed is None else self._refused(steps[failed][0], *replies[failed])
+
     def _refused(self, command: str, code: int, text: bytes) -> Answer:
         if code == 421 or code < 400:
             self._broken = True
@@ -119,7 +140,8 @@ class Wire:
             self._broken = True
             note_refused(self.sender, _code(command, code, text))
         if code < 500 or code in LOGIN:
-            return Answer(Outcome.TRANSIENT, _code(command, code, text))
+            slows = code < 500 and (bool(command) or code in BUSY)
+            return Answer(Outcome.TRANSIENT, _code(command, code, text), slows=slows)
         about = Bounce.NONE if command else bounce_of(code, text)
         return Answer(Outcome.PERMANENT, _code(command, code, text), bounce=about)
 
@@ -141,7 +163,7 @@ class Wire:
         self._broken = self._broken or code == 421 or code < 400
         if code == 421 or code < 400:
             return Answer(Outcome.UNKNOWN, said)
-        return Answer(Outcome.PERMANENT if code >= 500 else Outcome.TRANSIENT, said)
+        return Answer(Outcome.PERMANENT, said) if code >= 500 else Answer(Outcome.TRANSIENT, said, slows=True)
 
     def _reset(self) -> None:
         """Leave the failed transaction; a session that cannot do so is not used again."""
@@ -171,7 +193,7 @@ def _open(sender: Sender) -> smtplib.SMTP:
         else:
             smtp = smtplib.SMTP(host, int(settings.get("port", 25)), local, timeout=timeout)
         smtp.ehlo()
-        if settings.get("starttls"):
+        if _wants_tls(smtp, settings.get("starttls")):
             smtp.starttls(context=ssl.create_default_context())
             smtp.ehlo()
         if settings.get("username"):
@@ -181,6 +203,25 @@ def _open(sender: Sender) -> smtplib.SMTP:
     except (smtplib.SMTPException, OSError) as error:
         raise ChannelError(f"{host}: {type(error).__name__}") from error
     return smtp
+
+
+def _wants_tls(smtp: smtplib.SMTP, policy: object) -> bool:
+    """True: always, and a server that does not offer it is not talked to; "offered": where it is; else never. A
+    certificate that is not good ends the connection in every case."""
+    return smtp.has_extn("starttls") if policy == "offered" else bool(policy)
+
+
+def envelope_from(address: str, token: str) -> str:
+    """The return path of one message; a mail that has no token (a test) loses the place for it as well."""
+    return address.replace("{token}", token) if token else address.replace("+{token}", "").replace("{token}", "test")
+
+
+def _first_refused(steps: Steps, replies: Sequence[tuple[int, bytes]]) -> int | None:
+    """Which command was refused first."""
+    for number, ((command, _, _, wanted), (code, _)) in enumerate(zip(steps, replies, strict=True)):
+        if code != wanted and not (command == "" and code == 251):
+            return number
+    return None
 
 
 def _bare(sender: str) -> str:

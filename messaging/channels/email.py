@@ -8,7 +8,7 @@ from functools import lru_cache
 from typing import Any, ClassVar
 
 from common.text import one_line
-from messaging.channels import Channel, ChannelError, Connection, Outgoing, Sender, _http, _mime, _smtp, channels
+from messaging.channels import Channel, ChannelError, Connection, Outgoing, Sender, _dkim, _http, _mime, _smtp, channels
 from messaging.channels._backend import BackendConnection
 
 
@@ -75,6 +75,7 @@ class Composer:
         self._top = _mime.address_header("From", name, address)
         if sender.reply_to:
             self._top += _mime.address_header("Reply-To", *_split(sender.reply_to))
+        self._sign = _dkim.signer(sender.settings)
 
     def __call__(self, message: Outgoing, eight_bit: bool) -> bytes:
         """The message as DATA wants it, dots stuffed. Raises BadHeader (a ValueError)."""
@@ -83,17 +84,16 @@ class Composer:
             head += f"Date: {_mime.date(message.at.replace(microsecond=0))}\r\n"
         head += f"Message-ID: {message.message_id}\r\n" if message.message_id else ""
         parts = message.parts
-        return _mime.stuffed(
-            _mime.message(
-                head=head,
-                headers=message.headers,
-                subject=one_line(parts.get("subject", "")),
-                text=parts.get("text", ""),
-                html=parts.get("html", ""),
-                boundary=f"=_{message.ref.replace('-', '')}",
-                eight_bit=eight_bit,
-            )
+        made = _mime.message(
+            head=head,
+            headers=message.headers,
+            subject=one_line(parts.get("subject", "")),
+            text=parts.get("text", ""),
+            html=parts.get("html", ""),
+            boundary=f"=_{message.ref.replace('-', '')}",
+            eight_bit=eight_bit and self._sign is None,
         )
+        return _mime.stuffed(made if self._sign is None else self._sign(made))
 
 
 @lru_cache(maxsize=64)

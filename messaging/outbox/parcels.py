@@ -18,6 +18,7 @@ from messaging.outbox.compiled import rows_of
 from messaging.outbox.judge import stumbled
 from messaging.outbox.ledger import Change
 from messaging.render.contract import Rendered, RenderError, RenderJob
+from messaging.tokens import return_token
 from segments.models import Wallet
 
 log = logging.getLogger(__name__)
@@ -166,6 +167,7 @@ def _take(parcel: Parcel, page: Rendered | Exception, account: Account, now: dat
         locale=page.locale,
         profile_id=parcel.profile,
         expires_at=parcel.expires_at,
+        return_token=return_token(parcel.id) if "{token}" in str(account.settings.get("envelope_from", "")) else "",
         devices=parcel.devices,
     )
     wrong = channels.get(account.channel).check(parcel.outgoing)
