@@ -1,4 +1,5 @@
-"""A made-up population in PostgreSQL, the same for the same seed: people, events, lifetime rows, orders, scores."""
+"""A made-up population in PostgreSQL, the same for the same seed: people, events of which a fifth are
+orders, and lifetime rows."""
 
 from __future__ import annotations
 
@@ -24,9 +25,9 @@ EVENTS = """
 INSERT INTO segments_event (source_id, key, profile_id, shard, tx, kind, name, occurred_at, received_at, value,
   properties, context, live, flags, depth)
 SELECT %(source)s::bigint, 'e' || i, p, p %% 16, 1, 'track',
-  CASE WHEN r < 0.60 THEN 'page' WHEN r < 0.85 THEN 'Product Viewed' WHEN r < 0.93 THEN 'Product Added'
+  CASE WHEN r < 0.50 THEN 'page' WHEN r < 0.72 THEN 'Product Viewed' WHEN r < 0.80 THEN 'Product Added'
     ELSE 'Order Completed' END,
-  at, at, CASE WHEN r >= 0.93 THEN 500 + (i %% 20000) END, '{}', '{}', true, '', 0
+  at, at, CASE WHEN r >= 0.80 THEN 500 + (i %% 20000) END, '{}', '{}', true, '', 0
 FROM (SELECT i, random() AS r, 1 + floor(power(random(), 1.5) * %(people)s::float)::bigint AS p,
         %(now)s::timestamptz - random() * %(days)s::float * interval '1 day' AS at
       FROM generate_series(%(first)s::bigint, %(last)s::bigint) AS i) AS made

@@ -51,7 +51,7 @@ def run(board: Board) -> None:
         copy, imported = interleave(_timed(_rows, _copy), lambda: _import(peaks))
         board.add(_rate("import of JSONL events / COPY", imported, copy, IMPORT_COPY))
         for name, peak in (("the web server's process", web_mb()), ("the importing process", max(peaks))):
-            board.add(Line(f"ingest: peak memory of {name}, MB", f"{peak:.0f}", str(MEMORY), MEMORY / peak, 1))
+            board.memory(f"ingest: {name}", limit=MEMORY, used=peak)
 
 
 def _rate(name: str, subject: float, bare: float, floor: float | None) -> Line:

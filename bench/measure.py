@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import platform
 import resource
+import signal
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from statistics import median
+from typing import Any
 
 ROUNDS = 3
+MEMORY = 400  # MB
 
 
 @dataclass
@@ -31,20 +35,41 @@ class Line:
 
 @dataclass
 class Board:
-    """All lines of a run."""
+    """All lines of a run; a quiet one prints nothing."""
 
     lines: list[Line] = field(default_factory=list)
+    quiet: bool = False
+
+    def head(self) -> None:
+        print(f"{'':6} {'what':62} {'ratio':>8} {'floor':>6}  {'subject':>12} {'yardstick':>12}")
 
     def add(self, line: Line) -> None:
         """Keep a line and print it at once."""
         self.lines.append(line)
-        bound = "" if line.floor is None else f" (at least {line.floor:g})"
-        mark = " " if line.holds else "✗"
-        print(f"{mark} {line.name:44} {line.ratio:8.3f}{bound:18} {line.subject} / {line.yardstick}  {line.detail}")
+        if self.quiet:
+            return
+        bound = "–" if line.floor is None else f"{line.floor:.3g}"
+        mark = "–" if line.floor is None else "pass" if line.holds else "FAIL"
+        print(
+            f"{mark:6} {line.name:62} {line.ratio:8.3f} {bound:>6}  {line.subject:>12} {line.yardstick:>12}"
+            f"  {line.detail}".rstrip()
+        )
         sys.stdout.flush()
+
+    def memory(self, name: str, *, limit: float = MEMORY, used: float | None = None) -> None:
+        """A gate on the largest memory so far, of this process unless another's is given."""
+        mb = peak_mb() if used is None else used
+        self.add(Line(f"{name}: peak memory", f"{mb:.0f} MB", f"{limit:g} MB", limit / mb, 1))
 
     def holds(self) -> bool:
         return all(line.holds for line in self.lines)
+
+    def verdict(self) -> int:
+        """Say how many floors hold; 1 when one does not, or when nothing was measured."""
+        gates = [line for line in self.lines if line.floor is not None]
+        fallen = [line.name for line in gates if not line.holds]
+        print(f"{len(gates) - len(fallen)} of {len(gates)} floors hold" + "".join(f"\n  FAIL {n}" for n in fallen))
+        return 0 if self.lines and not fallen else 1
 
 
 def interleave(
@@ -70,8 +95,24 @@ def peak_mb() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
+@contextmanager
+def bounded(name: str, minutes: float) -> Iterator[None]:
+    """Stop a bench that takes longer than so many minutes, by TimeoutError."""
+
+    def stop(*_: Any) -> None:
+        raise TimeoutError(f"bench '{name}' took longer than {minutes:g} minutes (BENCH_MINUTES)")
+
+    before = signal.signal(signal.SIGALRM, stop)
+    signal.setitimer(signal.ITIMER_REAL, minutes * 60)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+
+
 def machine() -> str:
-    """Cores, memory and versions, for the record beside the figures."""
+    """Cores, memory, load and versions, for the record beside the figures."""
     import os
 
     import django
@@ -82,6 +123,7 @@ def machine() -> str:
         cursor.execute("SELECT version()" if connection.vendor == "postgresql" else "SELECT sqlite_version()")
         version = cursor.fetchone()[0]
     return (
-        f"{os.cpu_count()} cores, {pages * size / 2**30:.0f} GiB, Python {platform.python_version()}, "
-        f"Django {django.get_version()}, {connection.vendor} {str(version).split(',')[0][:40]}"
+        f"{os.cpu_count()} cores, {pages * size / 2**30:.0f} GiB, load {os.getloadavg()[0]:.1f}, "
+        f"Python {platform.python_version()}, Django {django.get_version()}, "
+        f"{connection.vendor} {str(version).split(',')[0][:40]}"
     )

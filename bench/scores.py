@@ -4,73 +4,145 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
-from itertools import count
 from statistics import median
+from typing import Any
 
+from bench.changes import new_orders, settle
 from bench.data import NOW
-from bench.measure import ROUNDS, Board, Line, peak_mb, seconds
-from bench.stage import SCALE, copy_of, populated
+from bench.measure import ROUNDS, Board, Line, interleave, seconds
+from bench.stage import SCALE, copy_of, populated, using
 
 PEOPLE, EVENTS = int(1_000_000 * SCALE), int(10_000_000 * SCALE)
 CHANGED = 1_000
+SCRATCH, NOTHING_NEW, HEALTH = 0.03, 0.04, 0.015  # of the bare statement
+DAY, MINUTE = timedelta(days=1), timedelta(minutes=1)
 GROUPED = (
     "SELECT profile_id, max(placed_at), count(*), sum(net_reporting) FROM segments_order"
     " WHERE state IN ('placed', 'paid') AND placed_at > %s AND placed_at <= %s GROUP BY profile_id"
 )
-_keys = count()
+FORGET = (
+    "TRUNCATE segments_scores, segments_stagechange, segments_rfmedges, segments_health, segments_healthchange,"
+    " segments_healthrules CASCADE",
+    "DELETE FROM segments_cursor WHERE reader LIKE 'scores%%' OR reader LIKE 'health%%'",
+    "DELETE FROM segments_event WHERE kind = 'system'",
+)
 
 
 def run(board: Board) -> None:
     """Print what scoring costs against one bare grouped statement over the orders, fetched."""
+    with copy_of(populated(PEOPLE, EVENTS)) as large, copy_of(populated(PEOPLE // 10, EVENTS // 10)) as small:
+        with using(large):
+            whole = _whole(board)
+        for name in (large, small):
+            with using(name):
+                _catch_up()
+        _changed(board, large, small, whole)
+    board.memory("scores")
+
+
+def _whole(board: Board) -> dict[str, float]:
+    """From scratch, and again; returns the seconds from scratch."""
+    from segments import scores
+
+    took = {}
+    for name, work, floor in (("RFM and stage", _scores, SCRATCH), ("health", _health, HEALTH)):
+        took[name] = _line(board, f"{name}, from scratch", work, floor, before=_forget)
+    _forget()
+    _scores(NOW)
+    _line(board, "RFM and stage, again, nothing new", lambda now: scores.score_all(now), NOTHING_NEW)
+    days = iter(range(1, 10))
+    _line(board, "RFM and stage, a day later", lambda _: scores.score_all(NOW + next(days) * DAY), None)
+    return took
+
+
+def _line(
+    board: Board, name: str, work: Callable[[datetime], Any], floor: float | None, *, before: Callable[[], object] = int
+) -> float:  # fmt: skip
+    def ours() -> float:
+        before()
+        return seconds(lambda: work(NOW))
+
+    bare, took = interleave(lambda: seconds(_grouped), ours)
+    board.add(Line(f"{name} ({PEOPLE:,} people): bare / ours", f"{took:.2f} s", f"{bare:.3f} s", bare / took, floor))
+    return took
+
+
+def _changed(board: Board, large: str, small: str, whole: dict[str, float]) -> None:
+    """A look after a change, at both populations in turn: three rounds."""
+    took: dict[tuple[str, str], list[float]] = {}
+    for number in range(ROUNDS):
+        for name, people in ((small, PEOPLE // 10), (large, PEOPLE)):
+            with using(name):
+                for what, seen in _looks(people, NOW + 10 * DAY + (number + 1) * MINUTE).items():
+                    took.setdefault((what, name), []).append(seen)
+    for what, full in whole.items():
+        ours, tenth = median(took[what, large]), median(took[what, small])
+        name = f"{what}, {CHANGED:,} changed"
+        board.add(Line(f"{name}: a tenth / {PEOPLE:,}", f"{ours:.3f} s", f"{tenth:.3f} s", tenth / ours, 1 / 1.5))
+        board.add(Line(f"{name}: full pass / ours", f"{ours:.3f} s", f"{full:.2f} s", full / ours, None))
+
+
+def _looks(people: int, now: datetime) -> dict[str, float]:
     from segments import health_scores, scores
 
-    with copy_of(populated(PEOPLE, EVENTS)):
-        bare = median(seconds(lambda: _grouped(NOW)) for _ in range(ROUNDS))
-        for name, work in (("RFM and stage", scores.score_all), ("health", health_scores.judge_all)):
-            _line(board, f"{name}, from scratch", lambda work=work: work(NOW), bare)  # type: ignore[misc]
-        _line(board, "RFM and stage, again, nothing new", lambda: scores.score_all(NOW), bare, floor=0.04)
-        _line(board, "RFM and stage, a day later", lambda: scores.score_all(NOW + timedelta(days=1)), bare)
-        now = NOW + timedelta(days=1)
-        scores.score_changed(now)
-        health_scores.judge_changed(now)
-        _change(CHANGED, PEOPLE, now)
-        few = f"{CHANGED:,} changed"
-        _line(board, f"RFM and stage, {few}", lambda: scores.score_changed(now), bare)
-        _line(board, f"health, {few}", lambda: health_scores.judge_changed(now), bare)
-    board.add(Line("scores: peak memory, MB", f"{peak_mb():.0f}", "400", 400 / peak_mb(), 1))
+    new_orders(CHANGED, people, now)
+    settle()
+    wrote: list[dict[str, int]] = []
+    found = {}
+    for what, work in (("RFM and stage", scores.score_changed), ("health", health_scores.judge_changed)):
+        found[what] = seconds(lambda: wrote.append(work(now)))  # noqa: B023
+        assert wrote[-1]["facts"] >= CHANGED // 2, wrote
+    return found
 
 
-def _line(board: Board, name: str, work: Callable[[], object], bare: float, *, floor: float | None = None) -> None:
-    ours = seconds(work)
-    board.add(Line(f"{name} ({PEOPLE:,} people): bare / ours", f"{ours:.2f} s", f"{bare:.3f} s", bare / ours, floor))
+def _catch_up() -> None:
+    """Look until nothing is left, as a running installation has."""
+    from segments import health_scores, scores
+
+    settle()
+    now = NOW + 10 * DAY
+    scores.score_all(now)
+    health_scores.judge_all(now)
+    for work in (scores.score_changed, health_scores.judge_changed):
+        for _ in range(1000):
+            settle()
+            if not sum(work(now).values()) and _all_read():
+                break
 
 
-def _grouped(now: datetime) -> None:
+def _all_read() -> bool:
+    """Whether the readers of facts have arrived at the end of the log."""
+    from segments.facts.position import horizon
+    from segments.models import Cursor
+
+    behind = Cursor.objects.filter(reader__in=["scores", "health"], shard__gte=0, tx__lt=horizon().tx - 1000)
+    return not behind.exists()
+
+
+def _scores(now: datetime) -> None:
+    from segments import scores
+
+    scores.score_all(now)
+
+
+def _health(now: datetime) -> None:
+    from segments import health_scores
+
+    health_scores.judge_all(now)
+
+
+def _forget() -> None:
     from django.db import connection
 
     with connection.cursor() as cursor:
-        cursor.execute(GROUPED, [now - timedelta(days=365), now])
+        for statement in FORGET:
+            cursor.execute(statement, ())
+
+
+def _grouped() -> None:
+    from django.db import connection
+
+    with connection.cursor() as cursor:
+        cursor.execute(GROUPED, [NOW - timedelta(days=365), NOW])
         while cursor.fetchmany(5000):
             pass
-
-
-def _change(people: int, of: int, now: datetime) -> None:
-    """One new order each for `people` people spread over the population."""
-    from django.db import transaction
-
-    from segments.facts.append import append_facts
-    from segments.facts.fact import NewFact
-    from segments.models import Order, Source
-
-    source, ids = Source.objects.get(key="bench").pk, list(range(1, of + 1, max(1, of // people)))[:people]
-    keys = [f"s{next(_keys)}" for _ in ids]
-    with transaction.atomic():
-        Order.objects.bulk_create(
-            Order(source_id=source, order_id=key, profile_id=one, placed_at=now, currency="USD", total=5,
-                  net_reporting=5)
-            for one, key in zip(ids, keys, strict=True)
-        )  # fmt: skip
-        append_facts(
-            [NewFact(one, one % 16, "Order Completed", now, key, source) for one, key in zip(ids, keys, strict=True)],
-            now=now,
-        )

@@ -4,61 +4,39 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from itertools import count
 from statistics import median
 from typing import Any
 
+from bench.changes import new_facts, settle
 from bench.data import NOW
-from bench.measure import ROUNDS, Board, Line, interleave, peak_mb, seconds
+from bench.measure import ROUNDS, Board, Line, interleave, seconds
 from bench.questions import BARE, RULES
-from bench.stage import SCALE, copy_of, populated
+from bench.stage import SCALE, copy_of, populated, using
 
 PEOPLE, EVENTS = int(1_000_000 * SCALE), int(10_000_000 * SCALE)
 CHANGED = 1_000
 AGO = {"week": 7, "month": 30, "two_months": 60, "quarter": 90, "three_days": 3}
 MOST = 1.3  # times the best hand-written query that a compiled one may take
-_keys = count()
+MINUTE = timedelta(minutes=1)
 
 
 def run(board: Board) -> None:
     """Print the ratios of query, build and refresh, at the full population and at a tenth of it."""
-    large = _act(board, PEOPLE, EVENTS, whole=True)
-    small = _act(board, PEOPLE // 10, EVENTS // 10, whole=False)
-    board.add(
-        Line(f"refresh of {CHANGED} changed: tenth / whole", f"{large:.3f} s", f"{small:.3f} s", small / large, 1 / 1.5)
-    )
-    board.add(Line("segments: peak memory, MB", f"{peak_mb():.0f}", "400", 400 / peak_mb(), 1))
+    with copy_of(populated(PEOPLE, EVENTS)) as large, copy_of(populated(PEOPLE // 10, EVENTS // 10)) as small:
+        for name, shown in ((small, False), (large, True)):
+            with using(name):
+                _build_all(board, shown=shown)
+        _refreshes(board, large, small)
+    board.memory("segments")
 
 
-def _act(board: Board, people: int, events: int, *, whole: bool) -> float:
-    """One population; returns the seconds in which all ten segments take in CHANGED people."""
+def _build_all(board: Board, *, shown: bool) -> None:
     from segments.models import Segment
 
-    with copy_of(populated(people, events)):
-        for key, rule in RULES.items():
-            segment = Segment.objects.create(key=key, name=key, rule=rule)
-            _build(board, key, segment, shown=whole)
-        now, few = NOW, []
-        for _ in range(ROUNDS):
-            now += timedelta(minutes=1)
-            _change(CHANGED, people, now)
-            few.append(seconds(lambda at=now: _refresh(at)))  # type: ignore[misc]
-        if whole:
-            _against_full_pass(board, people, now + timedelta(minutes=1), median(few))
-    return median(few)
-
-
-def _against_full_pass(board: Board, people: int, now: datetime, few: float) -> None:
-    """Refresh after 1 % changed, and a pass over everyone: what following the change saves."""
-    from segments.models import Segment
-
-    share = people // 100
-    _change(share, people, now)
-    some = seconds(lambda: _refresh(now))
-    Segment.objects.update(built_number=0)
-    full = seconds(lambda: _refresh(now))
-    board.add(Line(f"refresh of {CHANGED} / full pass", f"{few:.3f} s", f"{full:.2f} s", full / few, 5))
-    board.add(Line(f"refresh of 1 % ({share:,}) / full pass", f"{some:.2f} s", f"{full:.2f} s", full / some, 1))
+    for key, rule in RULES.items():
+        _build(board, key, Segment.objects.create(key=key, name=key, rule=rule), shown=shown)
+    settle()
+    _refresh(NOW)
 
 
 def _build(board: Board, key: str, segment: Any, *, shown: bool) -> None:
@@ -101,22 +79,75 @@ def _compiled(segment: Any) -> tuple[str, Sequence[Any]]:
     return rows.query.sql_with_params()
 
 
-def _change(people: int, of: int, now: datetime) -> None:
-    """One new fact each for `people` people spread over the population."""
-    from django.db import transaction
+def _refreshes(board: Board, large: str, small: str) -> None:
+    """All ten after a change, at both populations in turn, and a pass over everyone: three rounds."""
+    few: dict[str, list[float]] = {large: [], small: []}
+    full, now = [], NOW
+    for _ in range(ROUNDS):
+        for name, people in ((small, PEOPLE // 10), (large, PEOPLE)):
+            now += MINUTE
+            with using(name):
+                few[name].append(_after(CHANGED, people, now, "changed" if people > 40_000 else ""))
+        now += MINUTE
+        with using(large):
+            full.append(_full(now))
+    whole, tenth, all_of_them = median(few[large]), median(few[small]), median(full)
+    name = f"refresh after {CHANGED:,} changed"
+    board.add(Line(f"{name}: a tenth / {PEOPLE:,}", f"{whole:.3f} s", f"{tenth:.3f} s", tenth / whole, 1 / 1.5))
+    board.add(Line(f"{name}: full pass / ours", f"{whole:.3f} s", f"{all_of_them:.2f} s", all_of_them / whole, 5))
+    with using(large):
+        one = _after(PEOPLE // 100, PEOPLE, now + MINUTE, "")
+        name = f"refresh after 1 % ({PEOPLE // 100:,}) changed: full pass / ours"
+        board.add(Line(name, f"{one:.2f} s", f"{all_of_them:.2f} s", all_of_them / one, 1))
+        _many(board, now + 2 * MINUTE)
 
-    from segments.facts.append import append_facts
-    from segments.facts.fact import NewFact
-    from segments.models import Source
 
-    source, step = Source.objects.get(key="bench").pk, max(1, of // people)
-    ids = range(1, of + 1, step)
-    with transaction.atomic():
-        append_facts([NewFact(one, one % 16, "Product Viewed", now, f"c{next(_keys)}", source) for one in ids], now=now)
+def _many(board: Board, now: datetime) -> None:
+    """Where more than a twentieth changed, refresh takes the full pass and says so; beside it, what it spared."""
+    from segments.refresh import candidates
+
+    people = max(PEOPLE * 6 // 100, 1_500)
+    _after(people, PEOPLE, now, "full")  # whoever changes sides has done so
+    chosen = _after(people, PEOPLE, now + MINUTE, "full")
+    before, candidates.SHARE = candidates.SHARE, 1.0
+    try:
+        spared = _after(people, PEOPLE, now + 2 * MINUTE, "changed")
+    finally:
+        candidates.SHARE = before
+    name = f"refresh after 6 % ({people:,}) changed: one by one / full pass chosen"
+    board.add(Line(name, f"{chosen:.2f} s", f"{spared:.2f} s", spared / chosen, None))
 
 
-def _refresh(now: datetime) -> None:
+def _after(people: int, of: int, now: datetime, mode: str) -> float:
+    """Seconds of a refresh after a change; `mode` is the pass that the segment 'latest' must take, and, of a full one,
+    the reason that its run must keep."""
+    from segments.models import SegmentRun
+
+    new_facts(people, of, now)
+    settle()
+    reports: dict[str, Any] = {}
+    took = seconds(lambda: reports.update(_refresh(now)))
+    seen = reports["latest"]
+    assert not mode or seen.mode == mode, (seen, mode)
+    if seen.mode == "full":
+        run = SegmentRun.objects.filter(segment__key="latest").latest("id")
+        assert (run.as_of, run.why) == (now, "many"), (run.as_of, run.why)
+        assert (run.estimated or 0) > (run.threshold or 0) > 0, (run.estimated, run.threshold)
+    else:
+        assert seen.candidates >= people, f"the change has passed unseen: {seen}"
+    return took
+
+
+def _full(now: datetime) -> float:
+    from segments.models import Segment
+
+    Segment.objects.update(built_number=0)
+    return seconds(lambda: _refresh(now))
+
+
+def _refresh(now: datetime) -> dict[str, Any]:
     from segments.refresh import refresh_due
 
-    for report in refresh_due(now):
-        assert report.mode != "failed", report
+    reports = {report.segment: report for report in refresh_due(now)}
+    assert not [report for report in reports.values() if report.mode in ("failed", "busy")], reports
+    return reports

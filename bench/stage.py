@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
 SCALE = float(os.environ.get("BENCH_SCALE", "1"))
@@ -22,10 +24,13 @@ def prepare() -> None:
 
 def populated(people: int, events: int) -> str:
     """The name of a database that holds such a population, made at its first use and kept for later runs."""
-    name = f"{_name()}_{people}_{events}"
-    if not _exists(name):
-        from django.core.management import call_command
+    from django.core.management import call_command
 
+    from bench import data
+
+    made_by = hashlib.md5(Path(data.__file__).read_bytes(), usedforsecurity=False).hexdigest()[:6]
+    name = f"{_name()}_{people}_{events}_{made_by}"
+    if not _exists(name):
         from bench.data import populate
 
         raw = f"{name}_raw"
@@ -34,6 +39,8 @@ def populated(people: int, events: int) -> str:
             call_command("migrate", verbosity=0)
             populate(people, events)
         _administer(f'ALTER DATABASE "{raw}" RENAME TO "{name}"')
+    with using(name):
+        call_command("migrate", verbosity=0)  # it may have been made before the latest migration
     return name
 
 
@@ -84,5 +91,5 @@ def _ask(statement: str, values: list[str] | None = None) -> list[tuple[object, 
 
     url = urlunsplit(urlsplit(os.environ["DATABASE_URL"])._replace(path="/postgres", scheme="postgresql"))
     with psycopg.connect(url, autocommit=True) as link:
-        cursor = link.execute(statement, values)  # type: ignore[call-overload]
+        cursor = link.execute(statement, values)
         return cursor.fetchall() if cursor.description else []
