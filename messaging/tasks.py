@@ -14,6 +14,7 @@ from messaging.answers import settle_clicks
 from messaging.consents import read_consents
 from messaging.mailbox import fetch_mail, mailboxes
 from messaging.outbox.books import reconcile as reconcile_ledger
+from messaging.fallback import fall_back
 from messaging.outbox.send import send_due
 from messaging.outbox.sweep import sweep as sweep_ledger
 from messaging.words import match_receipts
@@ -30,8 +31,9 @@ def send() -> None:
 
 @shared_task(name="messaging.tasks.sweep")
 def sweep() -> None:
-    """Free, conclude and expire what is stuck."""
+    """Free, conclude and expire what is stuck; try by another way what surely failed by one."""
     sweep_ledger(clock_now())
+    fall_back(clock_now())
 
 
 @shared_task(name="messaging.tasks.listen")

@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import Any
 from uuid import UUID
 
-from drf_spectacular.utils import extend_schema
+from drf_spectacular.utils import extend_schema, extend_schema_field
 from rest_framework import serializers
 from rest_framework.generics import get_object_or_404
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from messaging.models import Attempt, Delivery
+from messaging.fallback import fallback_of
+from messaging.models import Attempt, Delivery, Fallback
 from segments.api.base import ApiView
 from segments.api.people import person
 
@@ -52,9 +53,32 @@ class DeliverySerializer(serializers.Serializer[Delivery]):
     clicked_at = serializers.DateTimeField(allow_null=True)
 
 
+class TriedSerializer(serializers.Serializer[Any]):
+    delivery = serializers.UUIDField()
+    channel = serializers.CharField()
+    reason = serializers.CharField()
+
+
+class FallbackSerializer(serializers.Serializer[Fallback]):
+    tried = TriedSerializer(source="story", many=True, help_text="The ways that surely failed, in order")
+    current = serializers.UUIDField(source="delivery.public_id", help_text="The message of the way under way")
+    ways_left = serializers.SerializerMethodField()
+    ended_at = serializers.DateTimeField(allow_null=True)
+    ended_because = serializers.CharField(source="ended_why")
+
+    def get_ways_left(self, row: Fallback) -> int:
+        return len(row.versions)
+
+
 class DeliveryDetailSerializer(DeliverySerializer):
     utm = serializers.DictField(child=serializers.CharField())
     attempts = AttemptSerializer(source="tries", many=True)
+    fallback = serializers.SerializerMethodField(help_text="The other ways of the same message; null for one way")
+
+    @extend_schema_field(FallbackSerializer(allow_null=True))
+    def get_fallback(self, row: Delivery) -> dict[str, Any] | None:
+        found = fallback_of(row)
+        return FallbackSerializer(found).data if found is not None else None
 
 
 class DeliveryQuery(serializers.Serializer[Any]):
