@@ -6,6 +6,8 @@ import logging
 import os
 import shutil
 import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -27,6 +29,23 @@ CLIENTS = {
 TRAITS = {"email": "mei@example.com", "plan": "gold"}
 ORDER = {"order_id": "o1", "total": 12.5, "currency": "USD"}
 PAGE = {"url": "https://shop.example/?utm_source=news&utm_campaign=spring"}
+
+
+@contextmanager
+def watching(answers: list[int]) -> Iterator[None]:
+    """Note the status of each answer to a Python client."""
+    from requests import Session
+
+    send = Session.send
+
+    def noted(self: Session, *args: Any, **options: Any) -> Any:
+        answer = send(self, *args, **options)
+        answers.append(answer.status_code)
+        return answer
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Session, "send", noted)
+        yield
 
 
 @pytest.fixture
@@ -132,6 +151,33 @@ def test_a_source_over_its_rate_is_sent_to_again_and_nothing_is_lost(live_server
     assert failures == []
     assert Event.objects.count() - before == 250
     assert {event.properties["n"] for event in Event.objects.all()} == set(range(250))
+
+
+@pytest.mark.parametrize("name", ["rudder", "posthog"])
+def test_other_clients_try_again_by_themselves(live_server: Any, key: str, name: str) -> None:
+    """They wait by a clock of their own when they are told 429, and nothing is lost."""
+    answers: list[int] = []
+    Source.objects.update(calls_a_minute=600, filled_until=clock.now() + timedelta(seconds=1))
+    failures: list[Any] = []
+    with watching(answers):
+        if name == "rudder":
+            from rudderstack.analytics.client import Client
+
+            client: Any = Client(key, host=live_server.url, on_error=lambda error, items: failures.append(error))
+            for n in range(30):
+                client.track("mei", "Viewed", {"n": n})
+            client.flush()
+            client.join()
+        else:
+            from posthog import Posthog
+
+            client = Posthog(key, host=live_server.url, on_error=lambda error, items: failures.append(error))
+            for n in range(30):
+                client.capture("Viewed", distinct_id="mei", properties={"n": n})
+            client.shutdown()
+    assert 429 in answers
+    assert failures == []
+    assert {event.properties["n"] for event in Event.objects.filter(name="Viewed")} == set(range(30))
 
 
 @pytest.mark.node
