@@ -90,5 +90,9 @@ def test_the_page_of_a_person_tells_the_parts(language: str, said: str) -> None:
     client = Client(headers={"accept-language": language})
     client.force_login(User.objects.create_superuser("root"))
     text = client.get(f"/admin/segments/profile/{mei.pk}/change/").content.decode()
-    assert said in text
+    found = explain_health(mei.pk, language)
+    assert found is not None
+    (activity, *_) = found.parts
+    share = {"en": f"{activity.contribution:.1f} of the score", "zh-hans": f"贡献 {activity.contribution:.1f} 分"}
+    assert f"{said} · {share[language]}" in text
     assert ("需关注" in text) == (language == "zh-hans")
