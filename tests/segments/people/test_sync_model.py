@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import io
 import json
+import os
+import subprocess
+import sys
+import time
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -255,3 +259,31 @@ def test_the_hosts_own_tables_are_only_read() -> None:
     ours = [sql for sql in asked if "auth_user" in sql or "django_admin_log" in sql]
     assert ours
     assert all(sql.startswith("SELECT") for sql in ours)
+
+
+def test_a_process_killed_for_real_goes_on_where_it_stood(tmp_path: Path) -> None:
+    """kill -9 of the command itself once it has stored something, then the same command again."""
+    name = str(connection.settings_dict["NAME"])
+    assert "mode=memory" not in name, "another process must open this database"
+    at = NOW - 9 * HOUR
+    User.objects.bulk_create(
+        User(username=f"u{n}", email=f"u{n}@example.com", first_name="N", date_joined=at) for n in range(8_000)
+    )
+    file = tmp_path / "hosts.json"
+    file.write_text(json.dumps({"users": USERS}))
+    url = os.environ.get("DATABASE_URL", "")
+    url = f"{url.rpartition('/')[0]}/{name}" if connection.vendor == "postgresql" else f"sqlite:///{name}"
+    child = subprocess.Popen(
+        [sys.executable, "manage.py", "sync_model", "--file", str(file)],
+        env={**os.environ, "DATABASE_URL": url},
+        stdout=subprocess.DEVNULL,
+    )
+    while child.poll() is None and not ModelSync.objects.filter(rows_done__gt=0).exists():
+        time.sleep(0.001)
+    child.kill()
+    assert child.wait() == -9
+    done = ModelSync.objects.get().rows_done
+    assert 0 < done < 8_000
+    assert run() == (8_000 - done, 8_000 - done, 0, 0)
+    assert Profile.objects.count() == Event.objects.count() == ModelSync.objects.get().rows_stored == 8_000
+    assert run() == (0, 0, 0, 0)
