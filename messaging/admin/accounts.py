@@ -15,6 +15,7 @@ from unfold.widgets import UnfoldAdminSelectWidget
 
 from common import clock
 from common.admin import NoDelete, Page, show
+from messaging.admin.abilities import shown
 from messaging.channels import channels
 from messaging.models import Account
 
@@ -28,9 +29,9 @@ class AccountAdmin(NoDelete, Page):
     list_filter = [("channel", FieldTextFilter), ("active", BooleanRadioFilter)]
     search_fields = ["key", "name", "sender"]
     prepopulated_fields = {"key": ["name"]}
-    readonly_fields = ["errors", "open_until"]
+    readonly_fields = ["abilities", "errors", "open_until"]
     fieldsets = [
-        (None, {"fields": ["name", "name_zh", "key", "channel", "transport", "active", "is_default"]}),
+        (None, {"fields": ["name", "name_zh", "key", "channel", "transport", "abilities", "active", "is_default"]}),
         (_("As whom"), {"fields": ["sender", "reply_to", "settings"]}),
         (_("How fast"), {"fields": ["rate", "burst"]}),
         (_("When in doubt"), {"fields": ["resend_transactional", "errors", "open_until"]}),
@@ -44,6 +45,11 @@ class AccountAdmin(NoDelete, Page):
                 widget=UnfoldAdminSelectWidget(),
             )
         return super().formfield_for_dbfield(db_field, request, **kwargs)
+
+    @admin.display(description=_("what it can do"))
+    def abilities(self, account: Account) -> SafeString | str:
+        known = account.channel in channels
+        return shown(channels.get(account.channel), account.transport) if known else ""
 
     @admin.display(description=_("name"), ordering="name")
     def title(self, account: Account) -> str:

@@ -109,6 +109,15 @@ class ChannelError(Exception):
         self.permanent = permanent
 
 
+@dataclass(frozen=True)
+class Limit:
+    """The most that a provider takes of a part ("" for all parts together), in bytes or in segments of SMS."""
+
+    part: str
+    most: int
+    unit: str = "bytes"
+
+
 class Channel(ABC):
     """One way to reach people. `parts` are the template parts it needs, `html` those that are HTML, `reads` what
     `address_of` looks at: columns of a person (email, phone), or names of traits."""
@@ -123,6 +132,9 @@ class Channel(ABC):
     registers: ClassVar[bool] = False  # True: a person is reached by the devices that their app registers
     group: ClassVar[int] = 20  # messages marked in one commit, at most
     transports: ClassVar[tuple[str, ...]] = ()
+    batches: ClassVar[frozenset[str]] = frozenset()  # transports that can take several messages in one call
+    limits: ClassVar[tuple[Limit, ...]] = ()
+    a_minute: ClassVar[int | None] = None  # messages that the provider takes of one account, where it says so
 
     @abstractmethod
     def address_of(self, traits: Mapping[str, Any]) -> str:

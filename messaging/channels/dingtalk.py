@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from typing import Any, ClassVar
 from urllib.parse import urlencode
 
-from messaging.channels import Channel, Connection, Outgoing, Sender, _http, _robots, channels
+from messaging.channels import Channel, Connection, Limit, Outgoing, Sender, _http, _robots, channels
 
 HOST = "https://oapi.dingtalk.com"
 LIMITS = {"text": 20_000, "markdown": 20_000}
@@ -48,6 +48,8 @@ class DingTalkChannel(Channel):
     medium: ClassVar[str] = "social"
     needs_address: ClassVar[bool] = False
     transports: ClassVar[tuple[str, ...]] = ("http",)
+    limits: ClassVar[tuple[Limit, ...]] = tuple(Limit(part, most) for part, most in LIMITS.items())
+    a_minute: ClassVar[int | None] = 20
 
     def address_of(self, traits: Mapping[str, Any]) -> str:
         return ""

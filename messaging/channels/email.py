@@ -23,6 +23,7 @@ class EmailChannel(Channel):
     medium: ClassVar[str] = "email"
     tracks_opens: ClassVar[bool] = True
     transports: ClassVar[tuple[str, ...]] = ("smtp", "anymail", "backend")
+    batches: ClassVar[frozenset[str]] = frozenset({"anymail"})
 
     def address_of(self, traits: Mapping[str, Any]) -> str:
         """The e-mail address in lower case with its domain in ASCII; "" for what is no mailbox."""

@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Any, ClassVar
 from urllib.parse import quote
 
-from messaging.channels import Channel, Connection, Outgoing, Sender, _http, _robots, channels
+from messaging.channels import Channel, Connection, Limit, Outgoing, Sender, _http, _robots, channels
 
 HOST = "https://open.feishu.cn"
 BODY = 20 * 1024  # bytes of the whole request
@@ -45,6 +45,8 @@ class FeishuChannel(Channel):
     medium: ClassVar[str] = "social"
     needs_address: ClassVar[bool] = False
     transports: ClassVar[tuple[str, ...]] = ("http",)
+    limits: ClassVar[tuple[Limit, ...]] = (Limit("", BODY),)
+    a_minute: ClassVar[int | None] = 100
 
     def address_of(self, traits: Mapping[str, Any]) -> str:
         return ""

@@ -19,6 +19,7 @@ from messaging.channels import (
     ChannelError,
     Connection,
     Device,
+    Limit,
     Outgoing,
     Sender,
     _http,
@@ -43,6 +44,7 @@ class PushChannel(Channel):
     medium: ClassVar[str] = "push"
     registers: ClassVar[bool] = True
     transports: ClassVar[tuple[str, ...]] = ("fcm",)
+    limits: ClassVar[tuple[Limit, ...]] = (Limit("", _push.MOST),)
 
     def address_of(self, traits: Mapping[str, Any]) -> str:
         return ""

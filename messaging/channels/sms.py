@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, ClassVar
 
-from messaging.channels import Channel, ChannelError, Connection, Outgoing, Sender, _http, _sms, channels
+from messaging.channels import Channel, ChannelError, Connection, Limit, Outgoing, Sender, _http, _sms, channels
 from messaging.channels._aliyun import CODE, VARIABLES, Aliyun, variables
 from messaging.channels._twilio import Twilio
 
@@ -29,6 +29,7 @@ class SmsChannel(Channel):
     reads: ClassVar[tuple[str, ...]] = ("phone",)
     medium: ClassVar[str] = "sms"
     transports: ClassVar[tuple[str, ...]] = ("twilio", "aliyun")
+    limits: ClassVar[tuple[Limit, ...]] = (Limit("text", _sms.MOST, "segments"),)
 
     def address_of(self, traits: Mapping[str, Any]) -> str:
         """The number in E.164 without separators; "" for what carries no country, or is none."""

@@ -13,7 +13,7 @@ from datetime import datetime
 from typing import Any, ClassVar
 
 from common import http
-from messaging.channels import Channel, ChannelError, Connection, Outgoing, Sender, _http, channels
+from messaging.channels import Channel, ChannelError, Connection, Limit, Outgoing, Sender, _http, channels
 from messaging.channels._http import setting
 
 MOST_BYTES = 256 * 1024
@@ -27,6 +27,7 @@ class WebhookChannel(Channel):
     parts: ClassVar[tuple[str, ...]] = ("body",)
     needs_address: ClassVar[bool] = False
     transports: ClassVar[tuple[str, ...]] = ("http",)
+    limits: ClassVar[tuple[Limit, ...]] = (Limit("body", MOST_BYTES),)
 
     def address_of(self, traits: Mapping[str, Any]) -> str:
         return ""

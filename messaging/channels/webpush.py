@@ -20,6 +20,7 @@ from messaging.channels import (
     ChannelError,
     Connection,
     Device,
+    Limit,
     Outgoing,
     Sender,
     _http,
@@ -41,6 +42,7 @@ class WebPushChannel(Channel):
     medium: ClassVar[str] = "push"
     registers: ClassVar[bool] = True
     transports: ClassVar[tuple[str, ...]] = ("vapid",)
+    limits: ClassVar[tuple[Limit, ...]] = (Limit("", _push.MOST),)
 
     def address_of(self, traits: Mapping[str, Any]) -> str:
         return ""

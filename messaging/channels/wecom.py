@@ -14,7 +14,18 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 from urllib.parse import urlencode
 
-from messaging.channels import Channel, ChannelError, Connection, Outcome, Outgoing, Sender, _http, _robots, channels
+from messaging.channels import (
+    Channel,
+    ChannelError,
+    Connection,
+    Limit,
+    Outcome,
+    Outgoing,
+    Sender,
+    _http,
+    _robots,
+    channels,
+)
 
 HOST = "https://qyapi.weixin.qq.com"
 LIMITS = {"text": 2048, "markdown": 2048}
@@ -37,6 +48,7 @@ class WecomChannel(Channel):
     reads: ClassVar[tuple[str, ...]] = (TRAIT,)
     medium: ClassVar[str] = "social"
     transports: ClassVar[tuple[str, ...]] = ("http",)
+    limits: ClassVar[tuple[Limit, ...]] = tuple(Limit(part, most) for part, most in LIMITS.items())
 
     def address_of(self, traits: Mapping[str, Any]) -> str:
         """The user id in lower case, as the provider returns it; "" for what is none."""

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from typing import Any, ClassVar
 from urllib.parse import quote
 
-from messaging.channels import Channel, Connection, Outgoing, Sender, _http, _robots, channels
+from messaging.channels import Channel, Connection, Limit, Outgoing, Sender, _http, _robots, channels
 
 HOST = "https://qyapi.weixin.qq.com"
 LIMITS = {"text": 2048, "markdown": 4096}
@@ -26,6 +26,8 @@ class WecomRobotChannel(Channel):
     medium: ClassVar[str] = "social"
     needs_address: ClassVar[bool] = False
     transports: ClassVar[tuple[str, ...]] = ("http",)
+    limits: ClassVar[tuple[Limit, ...]] = tuple(Limit(part, most) for part, most in LIMITS.items())
+    a_minute: ClassVar[int | None] = 20
 
     def address_of(self, traits: Mapping[str, Any]) -> str:
         return ""

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from email import message_from_bytes, policy
 from email.headerregistry import Address
 from email.message import EmailMessage
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -288,3 +289,36 @@ def test_every_channel_keeps_its_contract() -> None:
         assert channel.address_of(asked) == ""
         assert asked.names == set(channel.reads)
         assert channel.group >= 1
+
+
+DOCS = Path(__file__).parents[2] / "docs"
+TOLD = {"docs": ("yes", "no", "; ", "all", {"bytes": "bytes", "segments": "segments"}),
+        "zh": ("是", "否", "；", "全部", {"bytes": "字节", "segments": "段"})}  # fmt: skip
+
+
+@pytest.mark.parametrize("page", ["channels.md", "zh/channels.md"])
+def test_what_a_channel_can_do_is_written_down(page: str) -> None:
+    yes, no, join, every, units = TOLD["zh" if page.startswith("zh") else "docs"]
+    rows = set((DOCS / page).read_text().splitlines())
+    for channel in channels:
+        limits = join.join(f"{one.part or every} {one.most} {units[one.unit]}" for one in channel.limits)
+        cells = [
+            f"`{channel.key}`",
+            yes if channel.html else no,
+            yes if channel.tracks_opens else no,
+            channel.medium or "–",
+            limits or "–",
+            ", ".join(f"`{one}`" for one in sorted(channel.batches)) or no,
+            str(channel.a_minute or "–"),
+        ]
+        assert f"| {' | '.join(cells)} |" in rows
+
+
+def test_a_limit_is_what_is_refused() -> None:
+    for channel in channels:
+        assert channel.batches <= set(channel.transports)
+        for one in channel.limits:
+            part = one.part or "text" if "text" in channel.parts else one.part or "body"
+            assert part in channel.parts
+            far_too_long = {part: "长" * (one.most * 70), "title": "T"}
+            assert channel.check(outgoing(to="+8613800138000", parts=far_too_long)) != ""
