@@ -91,6 +91,15 @@ def upload(
     return done
 
 
+def change(
+    target: StaticList, people: Sequence[Mapping[str, Any]], *, action: Literal["add", "remove"], now: datetime
+) -> tuple[Uploaded, list[Refusal]]:
+    """The same for a few people named by a program; the line of a refusal is the person's place, from 0."""
+    found, refused = _find(list(enumerate(people)), NAMES)
+    changed = (remove_people if action == "remove" else add_people)(target, found, now=now)
+    return _counted(Uploaded(), action, len(people), len(changed), len(refused)), refused
+
+
 def add_people(target: StaticList, ids: Collection[int], *, now: datetime, number: int | None = None) -> list[int]:
     """Put these profiles on the list; returns those who were not on it. A replacement leaves its `number` on each."""
     if not ids:

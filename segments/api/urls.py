@@ -6,6 +6,7 @@ from django.urls import path
 
 from segments.api.description import Schema
 from segments.api.life import Health, Timeline
+from segments.api.lists import ChangeList, Lists, OnList
 from segments.api.people import OneProfile
 from segments.api.privacy import Erase, Export, MergeInto, Undo
 from segments.api.scores import HealthBands, Rfm, ScoredPeople, SetHealth, SetRfm, Stages
@@ -25,6 +26,9 @@ urlpatterns = [
     path("api/segments/<slug:key>/cancel", Cancel.as_view(), name="api-segment-cancel"),
     path("api/segments/<slug:key>/state", State.as_view(), name="api-segment-state"),
     path("api/rules/preview", Preview.as_view(), name="api-rule-preview"),
+    path("api/lists", Lists.as_view(), name="api-lists"),
+    path("api/lists/<slug:key>/members", OnList.as_view(), name="api-list-members"),
+    path("api/lists/<slug:key>/change", ChangeList.as_view(), name="api-list-change"),
     path("api/scores/rfm", Rfm.as_view(), name="api-scores-rfm"),
     path("api/scores/rfm/settings", SetRfm.as_view(), name="api-scores-rfm-settings"),
     path("api/scores/stages", Stages.as_view(), name="api-scores-stages"),
