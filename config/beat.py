@@ -25,6 +25,7 @@ TIMETABLE: dict[str, Entry] = {
     "schedule": Entry("campaigns.tasks.schedule", 15, "Start the journeys whose time has come"),
     "credit": Entry("campaigns.tasks.credit", 10, "Build touches and credit conversions"),
     "send": Entry("messaging.tasks.send", 2, "Send the messages that are due"),
+    "write-copy": Entry("messaging.tasks.write_copy", 5, "Ask the model for words that people wished for"),
     "sweep": Entry("messaging.tasks.sweep", 15, "Free what a dead worker held"),
     "listen": Entry("messaging.tasks.listen", 2, "Judge clicks and match receipts that waited"),
     "reconcile": Entry("messaging.tasks.reconcile", 3600, "Count the ledger against itself, once a day"),

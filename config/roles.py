@@ -25,6 +25,9 @@ RIGHTS: Mapping[str, str] = {
     "messaging.start_pause": gettext_noop("Can pause sending"),
     "messaging.lift_pause": gettext_noop("Can lift a pause"),
     "messaging.suppress_address": gettext_noop("Can suppress an address"),
+    "messaging.ask_feed": gettext_noop("Can ask a feed now"),
+    "messaging.ask_copyrequest": gettext_noop("Can ask a model for copy"),
+    "messaging.approve_copydraft": gettext_noop("Can approve proposed copy"),
     "segments.rebuild_segment": gettext_noop("Can rebuild a segment"),
     "segments.export_profile": gettext_noop("Can export everything about a person"),
     "segments.erase_profile": gettext_noop("Can erase a person"),
@@ -49,6 +52,7 @@ DRAFTS = [
     "messaging.block",
     "messaging.bannedword",
     "messaging.topic",
+    "messaging.voice",
     "campaigns.campaign",
     "campaigns.journey",
     "campaigns.goal",
@@ -61,6 +65,8 @@ EXTRA: Mapping[str, frozenset[str]] = {
     )
     | {
         "campaigns.install_recipe",
+        "messaging.ask_copyrequest",
+        "messaging.ask_feed",
         "segments.rebuild_segment",
         "segments.change_rfmedges",
         "segments.change_healthrules",
@@ -71,6 +77,7 @@ EXTRA: Mapping[str, frozenset[str]] = {
             "campaigns.pause_journey",
             "campaigns.archive_journey",
             "messaging.publish_template",
+            "messaging.approve_copydraft",
             "messaging.start_pause",
             "messaging.cancel_delivery",
         ]

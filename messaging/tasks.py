@@ -12,6 +12,7 @@ from celery import shared_task
 from common.clock import now as clock_now
 from messaging.answers import settle_clicks
 from messaging.consents import read_consents
+from messaging.copywriting.asking import answer_due
 from messaging.mailbox import fetch_mail, mailboxes
 from messaging.outbox.books import reconcile as reconcile_ledger
 from messaging.fallback import fall_back
@@ -27,6 +28,12 @@ def send() -> None:
     """Hear who agreed or refused, then send what is due; finds nothing when another worker was first."""
     read_consents(clock_now())
     send_due(worker=f"{socket.gethostname()}:{os.getpid()}", now_fn=clock_now)
+
+
+@shared_task(name="messaging.tasks.write_copy")
+def write_copy() -> None:
+    """Ask the model one question that waits; without a model, or a question, nothing."""
+    answer_due(clock_now())
 
 
 @shared_task(name="messaging.tasks.sweep")

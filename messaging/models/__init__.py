@@ -5,15 +5,17 @@ from __future__ import annotations
 from messaging.models.answers import Click, Link, Receipt
 from messaging.models.books import Reconciliation
 from messaging.models.content import BannedWord, Block, Template, TemplateVersion
+from messaging.models.copywriting import CopyDraft, CopyRequest, Voice
 from messaging.models.devices import Device
 from messaging.models.fallbacks import Fallback
+from messaging.models.feeds import Feed, FeedValue
 from messaging.models.ledger import Account, Attempt, Delivery, Pause
 from messaging.models.permission import Address, Consent, Suppression, Topic
 from messaging.models.preferences import BestHour, Preference
 from messaging.models.rules import SendingRule
 
 __all__ = [
-    "Account", "Address", "Attempt", "BannedWord", "BestHour", "Block", "Click", "Consent", "Delivery", "Device",
-    "Fallback", "Link", "Pause", "Preference", "Receipt", "Reconciliation", "SendingRule", "Suppression", "Template",
-    "TemplateVersion", "Topic",
+    "Account", "Address", "Attempt", "BannedWord", "BestHour", "Block", "Click", "Consent", "CopyDraft",
+    "CopyRequest", "Delivery", "Device", "Fallback", "Feed", "FeedValue", "Link", "Pause", "Preference", "Receipt",
+    "Reconciliation", "SendingRule", "Suppression", "Template", "TemplateVersion", "Topic", "Voice",
 ]  # fmt: skip

@@ -14,6 +14,7 @@ from django.db import transaction
 
 from common.faults import faultpoint
 from messaging.channels import Answer, Channel, ChannelError, Connection, Outcome, Outgoing, channels
+from messaging.feed.feeding import Feeding
 from messaging.gates._policy import read_once
 from messaging.models import Account
 from messaging.outbox import accounts, ledger, pacing
@@ -117,8 +118,9 @@ class _Run:
             mix(_losses, self.account.pk, len(changes) / len(self.claim.ids))
         parcels = read_parcels(ids, ghosts=ghosts)
         self._keep(self.claim.ids)
-        failed = render_all(
-            parcels, render=self.render, account=self.account, now=now, keep=lambda: self._keep(self.claim.ids)
+        feeding = Feeding(self.render, now)
+        failed = feeding.held(
+            render_all(parcels, render=feeding, account=self.account, now=now, keep=lambda: self._keep(self.claim.ids))
         )
         lost = {one.id for one in failed}
         self._write([*changes, *failed], now)

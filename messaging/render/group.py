@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from messaging import links, utm
+from messaging.feed.known import known
 from messaging.render import kept
 from messaging.render.contract import Rendered, RenderError, RenderJob
 from messaging.render.finish import finish
@@ -47,9 +49,16 @@ def _prepare(job: RenderJob, version: Version | None) -> _Work | RenderError:
         return RenderError("there is no such version")
     try:
         variant = version.variant(job.locale)
-        return _Work(job, version, variant, as_json(job.context, _locale(job.locale, variant.locale)))
+        return _Work(job, version, variant, as_json(_fed(job, variant), _locale(job.locale, variant.locale)))
     except RenderError as error:
         return error
+
+
+def _fed(job: RenderJob, variant: Variant) -> Mapping[str, Any]:
+    """The job's variables; who renders again what went out, without feeds, shows what they said last."""
+    if not variant.feeds or "feeds" in job.context:
+        return job.context
+    return {**job.context, "feeds": known(variant.feeds, {**job.context, "locale": job.locale})}
 
 
 def _locale(wished: str, chosen: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from messaging.feed.known import known
 from messaging.links import Target
 from messaging.models import TemplateVersion
 from messaging.render import kept
@@ -26,6 +27,9 @@ def preview(version: Version | TemplateVersion, *, locale: str, context: Mapping
     if isinstance(version, TemplateVersion):
         version = of_content(version.channel, version.klass, version.content)
     variant = version.variant(locale)
+    if variant.feeds:
+        said = known(variant.feeds, {**context, "locale": locale}, samples=True)
+        context = {**context, "feeds": {**said, **context.get("feeds", {})}}
     answer = kept.render({variant.source.key: variant.source}, [(variant.source.key, as_json(context, locale))])[0]
     if "error" in answer:
         raise RenderError(answer["error"])

@@ -14,7 +14,9 @@ from django.conf import settings
 from messaging.render.cell.limits import TEXT
 from messaging.render.contract import RenderError
 
-ROOTS = frozenset({"profile", "event", "journey", "coupon", "brand", "links", "points", "level", "campaign", "locale"})
+ROOTS = frozenset({
+    "profile", "event", "journey", "coupon", "brand", "links", "points", "level", "campaign", "locale", "feeds",
+})  # fmt: skip
 OWN_LINKS = {"unsubscribe": "\x02u\x02", "preferences": "\x02p\x02", "view": "\x02v\x02"}
 LARGEST = 4 * TEXT
 _LINKS = json.dumps(OWN_LINKS)

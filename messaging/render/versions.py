@@ -6,15 +6,19 @@ import hashlib
 import json
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 from django.db import transaction
+from jinja2 import TemplateSyntaxError
 
 from messaging.channels import channels
 from messaging.locales import choose
 from messaging.models import TemplateVersion
 from messaging.places import Place
+from messaging.render.cell import guard
+from messaging.render.cell.limits import Refused
 from messaging.render.contract import RenderError
 from messaging.render.kept import Source
 
@@ -23,12 +27,14 @@ KEPT = 256
 
 @dataclass(frozen=True)
 class Variant:
-    """One locale of a version: its compiled source, its places of links, and which parts are HTML."""
+    """One locale of a version: its compiled source, its places of links, which parts are HTML, and the keys of the
+    feeds that it shows."""
 
     locale: str
     source: Source
     places: tuple[Place, ...]
     html: frozenset[str]
+    feeds: frozenset[str] = frozenset()
 
 
 class Version:
@@ -79,7 +85,17 @@ def _variant(locale: str, content: Mapping[str, Any], channel: str) -> Variant:
     parts = {name: (name in html, str(text)) for name, text in content.items() if name != "links"}
     key = hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
     places = tuple(Place(**place) for place in content.get("links", ()))
-    return Variant(locale, Source(key, parts), places, html)
+    return Variant(locale, Source(key, parts), places, html, _feeds(parts))
+
+
+def _feeds(parts: Mapping[str, tuple[bool, str]]) -> frozenset[str]:
+    """What stands after `feeds.` in the parts; one that cannot be read has its error when it is compiled."""
+    found: set[str] = set()
+    for html, text in parts.values():
+        if "feeds" in text:
+            with suppress(TemplateSyntaxError, Refused):
+                found |= {step for root, step in guard.read(text, html=html).paths if root == "feeds"}
+    return frozenset(found)
 
 
 def html_parts(channel: str) -> frozenset[str]:
