@@ -11,6 +11,7 @@ from celery import shared_task
 
 from common.clock import now as clock_now
 from messaging.answers import settle_clicks
+from messaging.asking import ask_all
 from messaging.consents import read_consents
 from messaging.copywriting.asking import answer_due
 from messaging.mailbox import fetch_mail, mailboxes
@@ -27,6 +28,7 @@ log = logging.getLogger(__name__)
 def send() -> None:
     """Hear who agreed or refused, then send what is due; finds nothing when another worker was first."""
     read_consents(clock_now())
+    ask_all(clock_now())
     send_due(worker=f"{socket.gethostname()}:{os.getpid()}", now_fn=clock_now)
 
 

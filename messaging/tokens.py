@@ -30,6 +30,7 @@ class Purpose(StrEnum):
     OPEN = "open"
     UNSUBSCRIBE = "unsubscribe"
     PREFERENCES = "preferences"
+    CONFIRM = "confirm"
     VIEW = "view"
     INBOX = "inbox"
     RETURN = "return"

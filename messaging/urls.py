@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from django.urls import path
 
-from messaging.views import clicks, devices, inbox, leaving, receipts, showing
+from messaging.views import choosing, clicks, confirming, devices, inbox, leaving, receipts, showing
 
 app_name = "messaging"
 urlpatterns = [
     path("c/<str:token>", clicks.click, name="click"),
     path("o/<str:token>.gif", clicks.opened, name="open"),
     path("u/<str:token>", leaving.unsubscribe, name="unsubscribe"),
-    path("p/<str:token>", leaving.preferences, name="preferences"),
+    path("p/<str:token>", choosing.preferences, name="preferences"),
+    path("y/<str:token>", confirming.confirm, name="confirm"),
     path("v/<str:token>", showing.view, name="view"),
     path("inbox/messages", inbox.messages, name="inbox"),
     path("inbox/unread", inbox.count, name="inbox-unread"),

@@ -44,6 +44,7 @@ TITLES: Mapping[str, Any] = {
     names.MISSION_COMPLETED: gettext_lazy("Completed the mission %(mission)s"),
     names.MERGED: gettext_lazy("Merged with another profile"),
     names.CORRECTED: gettext_lazy("Traits corrected by a person"),
+    names.PREFERENCE_CHANGED: gettext_lazy("Chose how often to hear from us"),
     names.UNSUBSCRIBED: gettext_lazy("Unsubscribed from %(topic)s"),
     names.COMPLAINED: gettext_lazy("Complained about a message"),
     names.BOUNCED: gettext_lazy("A message bounced (%(kind)s)"),

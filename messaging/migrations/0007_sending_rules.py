@@ -226,7 +226,7 @@ class Migration(migrations.Migration):
             name="confirmation",
             field=models.CharField(
                 blank=True,
-                help_text="key of a transactional template with {{ confirm.url }}; empty: no second step",
+                help_text="key of a transactional template with {{ event.confirm_url }}; empty: no second step",
                 max_length=80,
                 verbose_name="confirm by",
             ),

@@ -21,7 +21,7 @@ class Topic(Named):
         _("confirm by"),
         max_length=80,
         blank=True,
-        help_text=_("key of a transactional template with {{ confirm.url }}; empty: no second step"),
+        help_text=_("key of a transactional template with {{ event.confirm_url }}; empty: no second step"),
     )
     description = models.CharField(_("description"), max_length=200, blank=True)
     description_zh = models.CharField(_("Chinese description"), max_length=200, blank=True)

@@ -29,7 +29,8 @@ PERSON = (
 )  # fmt: skip
 COLUMNS = (
     "id", "public_id", "version_id", "address_id", "profile_id", "channel", "campaign", "journey", "enrolment", "node",
-    "variant", "context", "utm", "expires_at", "claims", "ghost", "address__value", "profile__traits",
+    "variant", "context", "utm", "expires_at", "claims", "ghost", "address__value", "profile__traits", "klass",
+    "profile__no_profiling",
 )  # fmt: skip
 NAMES = (*COLUMNS, *(f"profile__{name}" for name in PERSON))
 PURSE = ("pk", "balance", "level__key", "level__name", "level__rank")
@@ -86,10 +87,11 @@ _EMPTY_PURSE: dict[str, Any] = {"points": {"balance": 0}, "level": {"key": "", "
 
 def _parcel(row: Mapping[str, Any], purses: Mapping[int, dict[str, Any]], *, ghost: bool) -> Parcel:
     person = {name: _plain(row[f"profile__{name}"]) for name in PERSON}
+    plain = row["profile__no_profiling"] and row["klass"] == "marketing"  # what everybody gets (PIPL 24)
     context = {
         **purses.get(row["profile_id"], _EMPTY_PURSE),
         **row["context"],
-        "profile": {**row["profile__traits"], **person},
+        "profile": person if plain else {**row["profile__traits"], **person},
         "journey": {"key": row["journey"], "node": row["node"], "campaign": row["campaign"]},
     }
     job = RenderJob(

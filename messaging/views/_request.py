@@ -11,7 +11,7 @@ from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.template.loader import render_to_string
 
-from common.text import is_chinese, say
+from common.text import is_chinese, say, without_poison
 from messaging.machines import Visit
 
 PREFETCH = ("HTTP_PURPOSE", "HTTP_SEC_PURPOSE", "HTTP_X_PURPOSE", "HTTP_X_MOZ")
@@ -84,3 +84,9 @@ def private(response: HttpResponse) -> HttpResponse:
     response["X-Content-Type-Options"] = "nosniff"
     response["X-Robots-Tag"] = "noindex, nofollow"
     return response
+
+
+def proof_of(request: HttpRequest, by: str, **more: Any) -> dict[str, Any]:
+    """What is kept as the evidence of a statement made on a page."""
+    agent = without_poison(request.META.get("HTTP_USER_AGENT", ""))[:400]
+    return {"ip": ip_of(request) or "", "user_agent": agent, "by": by, **more}

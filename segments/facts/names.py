@@ -23,6 +23,7 @@ MERGED = "@merged"  # from
 ERASED = "@erased"
 CORRECTED = "@corrected"  # traits
 CONSENT_CHANGED = "@consent_changed"  # channel, topic, action
+PREFERENCE_CHANGED = "@preference_changed"  # at_most, period, paused_until (no more is null)
 UNSUBSCRIBED = "@unsubscribed"  # channel, topic, delivery
 COMPLAINED = "@complained"  # channel, delivery
 BOUNCED = "@bounced"  # channel, kind, delivery

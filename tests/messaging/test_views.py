@@ -165,21 +165,6 @@ def test_every_wrong_token_gets_the_same_page(letter: str) -> None:
     assert state(row) == (["news", "offers"], [])
 
 
-def test_preferences_stop_one_topic_or_all_and_start_none() -> None:
-    row = mei()
-    path = path_of(page_url(Purpose.PREFERENCES, row.pk, row.address_id))
-    assert browser().get(path).content.decode().count('name="topic"') == 3
-    page = browser().post(path, {"topic": "news"}).content.decode()
-    assert page.count('name="topic"') == 2
-    assert state(row) == (["offers"], ["news"])
-    browser().post(path, {"topic": "nonsense"})
-    assert state(row) == (["offers"], ["news"])
-    browser().post(path, {"topic": "*"})
-    browser().post(path, {"topic": "*"})
-    assert state(row) == ([], ["*"])
-    assert Consent.objects.filter(action="withdrawn").count() == 2
-
-
 def test_the_address_that_got_the_mail_is_left_even_when_the_person_has_another_now() -> None:
     row = mei()
     row.profile.email = "new@example.com"
