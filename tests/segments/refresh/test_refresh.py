@@ -207,7 +207,75 @@ def test_the_cost_is_constant_in_statements() -> None:
     assert used[2] == used[1]
 
 
-@pytest.mark.postgres
+def test_the_old_members_serve_while_the_new_are_looked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    mei, bo = make_profile(email="mei@example.com"), make_profile(email="bo@example.com")
+    make_fact(mei, "Viewed", at=NOW)
+    segment = make_segment("lookers", viewed())
+    refresh()
+    segment.save(update_fields=give_rule(segment, {"not": viewed()}))
+    seen, real = [], everyone._whole_difference
+
+    def look(work: Any) -> Any:
+        found = real(work)
+        seen.append((members("lookers"), Segment.objects.get().size, SegmentRun.objects.latest("id").state))
+        return found
+
+    monkeypatch.setattr(everyone, "_whole_difference", look)
+    assert refresh() == [Refreshed("lookers", "build", 2, 1, 1)]
+    assert seen == [({mei.pk}, 1, "running")]
+    assert members("lookers") == {bo.pk}
+
+
+def test_a_build_that_fails_leaves_the_old_members_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    mei, bo = make_profile(email="mei@example.com"), make_profile(email="bo@example.com")
+    make_fact(mei, "Viewed", at=NOW)
+    segment, other = make_segment("lookers", viewed()), make_segment("others", {"not": viewed()})
+    refresh()
+    segment.save(update_fields=give_rule(segment, {"all": []}))
+    real = task.enter
+
+    def enter(row: Segment, ids: Any, **given: Any) -> list[int]:
+        if row.key == "lookers":
+            raise RuntimeError("the disk is full")
+        return real(row, ids, **given)
+
+    monkeypatch.setattr(task, "enter", enter)
+    make_fact(bo, "Viewed", at=NOW)
+    assert [(report.segment, report.mode) for report in refresh()] == [("lookers", "failed"), ("others", "changed")]
+    assert (members("lookers"), members("others")) == ({mei.pk}, set())
+    segment.refresh_from_db()
+    other.refresh_from_db()
+    assert (segment.last_error, other.last_error) == ("RuntimeError: the disk is full", "")
+    assert (segment.runs.latest("id").state, segment.built_number) == ("failed", 1)
+    monkeypatch.undo()
+    assert {report.mode for report in refresh()} == {"build", "changed"}
+    segment.refresh_from_db()
+    assert (members("lookers"), segment.last_error) == ({mei.pk, bo.pk}, "")
+
+
+def test_two_builds_at_once_do_no_harm() -> None:
+    people = [make_profile(email=f"p{i}@example.com") for i in range(30)]
+    segment = make_segment("all", {"all": []}, fire_on_build=True)
+    settle_log()
+    start, reports = threading.Barrier(3), []
+
+    def look() -> None:
+        start.wait(10)
+        reports.append(refresh_segment(segment, NOW))
+        connection.close()
+
+    threads = [threading.Thread(target=look) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sum(report.entered for report in reports) == 30
+    assert {report.mode for report in reports} <= {"build", "busy", "changed", "cancelled"}
+    assert Event.objects.filter(name="@segment_entered").count() == 30
+    assert members("all") == {row.pk for row in people}
+    assert not SegmentRun.objects.filter(state="running").exists()
+
+
 def test_two_refreshes_at_once_do_no_harm() -> None:
     people = [make_profile(email=f"p{i}@example.com") for i in range(30)]
     segment = make_segment("lookers", viewed())
