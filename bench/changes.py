@@ -23,14 +23,14 @@ def new_facts(people: int, of: int, now: datetime, *, name: str = "Product Viewe
     return ids
 
 
-def new_orders(people: int, of: int, now: datetime) -> list[int]:
-    """One new order each, with its fact."""
+def new_orders(people: int, of: int, now: datetime, *, turn: int = 0) -> list[int]:
+    """One new order each, with its fact; at another `turn` by others, if there are enough people."""
     from django.db import transaction
 
     from segments.facts.append import append_facts
     from segments.models import Order
 
-    ids = _spread(people, of)
+    ids = _spread(people, of, turn)
     facts = [_fact(one, "Order Completed", now) for one in ids]
     with transaction.atomic():
         Order.objects.bulk_create(
@@ -60,9 +60,9 @@ def _last_tx(log: Any) -> int:
     return int(log.objects.order_by("-id").values_list("tx", flat=True).first() or 0)
 
 
-def _spread(people: int, of: int) -> list[int]:
+def _spread(people: int, of: int, turn: int = 0) -> list[int]:
     step = max(1, of // people)
-    return list(range(1, of + 1, step))[:people]
+    return list(range(1 + turn % step, of + 1, step))[:people]
 
 
 def _fact(person: int, name: str, now: datetime) -> Any:
