@@ -28,6 +28,7 @@ SCOPES: Mapping[str, Scope] = {
     "journeys:read": Scope(_("Read journeys and their funnels"), "campaigns.view_journey"),
     "journeys:enrol": Scope(_("Enrol people in journeys"), "campaigns.enrol_journey"),
     "deliveries:read": Scope(_("Read messages and their attempts"), "messaging.view_delivery"),
+    "messages:send": Scope(_("Send one transactional message")),
     "reports:read": Scope(_("Read reports"), "campaigns.view_conversion"),
     "inbox": Scope(_("Read a person's in-app messages and mark them read")),
 }

@@ -16,6 +16,8 @@ from unfold.contrib.filters.admin import BooleanRadioFilter, ChoicesDropdownFilt
 
 from common import audit, clock
 from common.admin import LargePage, ReadOnly, reason_of, route, show
+from common.models import AuditEntry
+from messaging.admin.outbox import OutboxPages
 from messaging.models import Delivery
 from messaging.outbox import pauses
 from messaging.outbox.resend import resend, resendable
@@ -24,7 +26,7 @@ from messaging.timeline import why
 
 
 @admin.register(Delivery)
-class DeliveryAdmin(ReadOnly, LargePage):
+class DeliveryAdmin(ReadOnly, OutboxPages, LargePage):
     """Messages. The engine writes them; a person may cancel one that has not gone out, and send again one in
     doubt."""
 
@@ -73,6 +75,7 @@ class DeliveryAdmin(ReadOnly, LargePage):
             why=why(row),
             tries=row.tries.select_related("account").order_by("n"),
             receipts=row.receipts.order_by("at", "pk"),
+            audit=AuditEntry.objects.filter(subject=f"delivery:{row.public_id}").order_by("at"),
             clicks=row.clicks.select_related("link").order_by("at", "pk")[:100],
             variables=show.pretty(row.context),
             utm=show.listed(row.utm),

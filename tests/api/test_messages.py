@@ -1,0 +1,87 @@
+"""One transactional message by program: written down once per key, and sent like any other."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from common import clock
+from messaging.models import Delivery
+from tests.api.callers import a_program, staff
+from tests.messages import make_version
+from tests.people import make_profile
+
+pytestmark = pytest.mark.django_db
+BODY = {"user_id": "mei", "template": "receipt", "variables": {"order": "A1"}}
+
+
+@pytest.fixture(autouse=True)
+def shop() -> None:
+    now = clock.now()
+    make_profile(user_id="mei", email="mei@example.com", now=now)
+    make_version("receipt", klass="transactional", topic="", now=now)
+    make_version("news", now=now)
+
+
+def send(body: Any = BODY, key: str = "order-1", program: Any = None) -> Any:
+    return (program or a_program("messages:send")).post("/api/messages", body, Idempotency_Key=key)
+
+
+def codes(answer: Any) -> list[tuple[str, Any]]:
+    return [(one["code"], one["attr"]) for one in answer.json()["errors"]]
+
+
+def test_a_message_is_written_down_and_answered_at_once() -> None:
+    answer = send()
+    assert answer.status_code == 202
+    row = Delivery.objects.get()
+    said = answer.json()
+    assert (said["public_id"], said["state"], said["template"]) == (str(row.public_id), "planned", "receipt")
+    assert (row.klass, row.priority, row.context["event"]["properties"]) == ("transactional", 200, {"order": "A1"})
+    assert (row.expires_at - row.planned_at).total_seconds() == pytest.approx(86_400, abs=1)
+
+
+def test_the_same_key_is_the_same_message_and_another_body_an_error() -> None:
+    program = a_program("messages:send")
+    first = send(program=program)
+    again = send(program=program)
+    assert (again.status_code, again.json()["public_id"]) == (200, first.json()["public_id"])
+    make_version("receipt", klass="transactional", topic="", now=clock.now())
+    assert send(program=program).status_code == 200, "a new version does not make it another message"
+    other = send({**BODY, "variables": {"order": "A2"}}, program=program)
+    assert (other.status_code, codes(other)) == (409, [("key_reused", None)])
+    assert Delivery.objects.count() == 1
+    assert send(key="order-2", program=program).status_code == 202
+    assert Delivery.objects.count() == 2
+
+
+def test_two_programs_may_choose_the_same_key() -> None:
+    assert [send().status_code, send().status_code] == [202, 202]
+
+
+@pytest.mark.parametrize(
+    ("body", "key", "status", "code"),
+    [
+        ({**BODY, "template": "news"}, "k", 400, ("invalid", "template")),
+        ({**BODY, "template": "none"}, "k", 404, ("not_found", None)),
+        ({**BODY, "user_id": "nobody"}, "k", 404, ("not_found", None)),
+        ({**BODY, "expires_in": 5}, "k", 400, ("min_value", "expires_in")),
+        ({**BODY, "variables": {str(n): n for n in range(101)}}, "k", 400, ("invalid", "variables")),
+        (BODY, "", 400, ("invalid", "Idempotency-Key")),
+        (BODY, "k" * 101, 400, ("invalid", "Idempotency-Key")),
+    ],
+)
+def test_what_cannot_be_sent_is_told_and_nothing_is_written(body: Any, key: str, status: int, code: Any) -> None:
+    answer = send(body, key)
+    assert answer.status_code == status
+    assert code in codes(answer)
+    assert not Delivery.objects.exists()
+
+
+def test_a_browser_may_not() -> None:
+    answer = staff("view_delivery").post(
+        "/api/messages", BODY, content_type="application/json", headers={"Idempotency-Key": "k"}
+    )
+    assert answer.status_code == 401
+    assert not Delivery.objects.exists()
