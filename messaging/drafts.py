@@ -7,7 +7,7 @@ finding with its place, told for all languages and parts at once; what cannot be
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from django.conf import settings
@@ -168,8 +168,8 @@ def _press(template: Template, language: Language, readable: Mapping[str, str]) 
     channel = channels.get(template.channel)
     page = build(readable, Kind(html_parts(template.channel), channel.tracks_opens, brand_url(), language.locale))
     for name, seen in page.seen.items():
-        part = language.parts[name]
-        language.parts[name] = Part(part.source, part.html, part.uses, seen)
+        part, links = language.parts[name], tuple(replace(one, fault=translated(one.fault)) for one in seen.links)
+        language.parts[name] = replace(part, seen=replace(seen, links=links))
     placed = {(name, link.fault): link.line for name, seen in page.seen.items() for link in seen.links}
     for name, message in page.faults:
         language.note(message, name, placed.get((name, message), 0))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -14,6 +15,7 @@ from django.utils.translation import gettext_lazy as _
 from common.admin.widgets import OwnTemplate
 from common.text import has_poison
 from messaging.channels import channels
+from messaging.revisions import PartChange
 
 LABELS = {
     "subject": _("Subject"),
@@ -31,6 +33,16 @@ LABELS = {
 }
 LONG = frozenset({"html", "mjml", "text", "body", "markdown", "variables"})
 LONGEST = 200_000
+
+
+def label_of(part: str) -> str:
+    """What an operator calls a part, without the explanation that its box has."""
+    return re.split(r" \(|（", str(LABELS.get(part, part)))[0]
+
+
+def labelled(changes: Iterable[PartChange]) -> list[dict[str, Any]]:
+    """Changes as the page shows them, side by side under their names."""
+    return [{"locale": one.locale, "part": one.part, "label": label_of(one.part), "rows": one.rows} for one in changes]
 
 
 class ContentWidget(OwnTemplate, forms.Widget):

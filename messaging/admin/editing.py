@@ -22,7 +22,7 @@ from django.utils.translation import gettext
 from common import audit, clock
 from common.admin import Page, complain, route
 from common.params import Invalid
-from messaging.admin.content import LABELS, parse
+from messaging.admin.content import LABELS, label_of, parse
 from messaging.admin.frames import sandboxed
 from messaging.channels import ChannelError
 from messaging.linting import find_all
@@ -141,10 +141,12 @@ class Told:
     def where(self) -> str:
         """Language, part and line, as an operator calls them."""
         one = self.finding
-        part = str(LABELS.get(one.part, one.part)).partition(" (")[0]
-        line = gettext("line %(line)s") % {"line": one.line} if one.line else ""
         block = gettext("block '%(key)s'") % {"key": one.block} if one.block else ""
-        return " · ".join(filter(None, [one.locale, part, block, line]))
+        return " · ".join(filter(None, [one.locale, label_of(one.part), block, self.line]))
+
+    @property
+    def line(self) -> str:
+        return gettext("line %(line)s") % {"line": self.finding.line} if self.finding.line else ""
 
     @property
     def target(self) -> str:

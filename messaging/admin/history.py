@@ -12,6 +12,7 @@ from django.utils.translation import gettext
 from common import clock
 from common.admin import Page, complain, route
 from common.params import Invalid
+from messaging.admin.content import labelled
 from messaging.models import Template, TemplateVersion
 from messaging.publish import draft_of
 from messaging.revisions import PartChange, compare, compare_texts, restore_version
@@ -38,7 +39,7 @@ class HistoryRoutes(Page):
             versions=rows,
             left=left,
             right=right,
-            changes=_changes(before, after) if before and after else None,
+            changes=labelled(_changes(before, after)) if before and after else None,
             kept=bool(before and after),
         )
 

@@ -11,7 +11,8 @@ from django.core.exceptions import ValidationError
 from django.utils import formats, timezone
 from django.utils.translation import gettext
 
-from messaging.revisions import PartChange, compare
+from messaging.admin.content import labelled
+from messaging.revisions import compare
 
 
 class RevisionForm(forms.ModelForm):  # type: ignore[type-arg]
@@ -21,7 +22,7 @@ class RevisionForm(forms.ModelForm):  # type: ignore[type-arg]
     checks = True
     revision = forms.IntegerField(required=False, min_value=0, widget=forms.HiddenInput)
     overwrite = forms.IntegerField(required=False, min_value=0, widget=forms.HiddenInput)
-    conflict: list[PartChange] | None = None  # what theirs and ours differ in, once there are two
+    conflict: list[dict[str, Any]] | None = None  # what theirs and ours differ in, once there are two
     theirs: int = 0
 
     def clean(self) -> dict[str, Any] | None:
@@ -33,7 +34,7 @@ class RevisionForm(forms.ModelForm):  # type: ignore[type-arg]
         seen = {self.cleaned_data.get("revision"), self.cleaned_data.get("overwrite")}
         if now is not None and now["revision"] not in seen:
             self.theirs = now["revision"]
-            self.conflict = compare(now["content"], self.cleaned_data.get("content") or {})
+            self.conflict = labelled(compare(now["content"], self.cleaned_data.get("content") or {}))
             raise ValidationError(self._who())
         return data
 

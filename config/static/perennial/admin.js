@@ -36,7 +36,6 @@
 
   // A form that shows what another form says, saved or not, takes its fields along.
   const carry = (form) => {
-    form.querySelectorAll("[data-carried]").forEach((old) => old.remove());
     for (const [name, value] of new FormData(document.querySelector(form.dataset.carry))) {
       if (typeof value !== "string" || name === "csrfmiddlewaretoken") continue;
       const field = document.createElement("textarea");
@@ -44,6 +43,7 @@
       field.dataset.carried = "";
       form.append(field);
     }
+    setTimeout(() => form.querySelectorAll("[data-carried]").forEach((field) => field.remove()));
   };
 
   // From a finding to its box: open the tab, put the cursor on the line.
