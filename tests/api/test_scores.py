@@ -134,7 +134,14 @@ def test_the_rules_of_scoring_are_set_and_what_is_wrong_is_told_at_its_place() -
     program = a_program("segments:write")
     wrong: dict[str, Any] = {"mode": "fixed", "recency": [3, 2, 1, 0], "frequency": [1, 2, 3, 4], "monetary": [1, 2, 3]}
     assert {attr for _code, attr in codes(program.post("/api/scores/rfm/settings", wrong))} == {"recency", "monetary"}
-    right = {**wrong, "recency": [30, 60, 120, 240], "monetary": [1, 2, 3, 4], "money": "mean", "window_days": 90, "counted": "days"}
+    right = {
+        **wrong,
+        "recency": [30, 60, 120, 240],
+        "monetary": [1, 2, 3, 4],
+        "money": "mean",
+        "window_days": 90,
+        "counted": "days",
+    }
     assert program.post("/api/scores/rfm/settings", right).json() == right
     assert (edges_settings().money, RfmEdges.objects.count()) == ("mean", 1)
     wrong = {"weights": {"activity": -1, "luck": 1}, "bounds": {"service": [3]}, "trend_weeks": 2}
