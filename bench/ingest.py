@@ -33,7 +33,7 @@ _numbers = count()
 
 def run(board: Board) -> None:
     """Print the ratios of HTTP ingest and of an import to the bare statements, and the memory they took."""
-    people, events = int(100_000 * SCALE), int(1_000_000 * SCALE)
+    people, events = max(PEOPLE, int(100_000 * SCALE)), int(1_000_000 * SCALE)
     with copy_of(populated(people, events)), _web() as (post, web_mb):
         take_in = _timed(_bodies, lambda bodies: _take_in(post, bodies))
         take_in()  # people and connections exist before the clock starts
