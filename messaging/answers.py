@@ -12,11 +12,11 @@ from datetime import datetime
 from typing import Any
 
 from django.db import transaction
-from django.db.models import Count
+from django.db.models import Count, Q
 
 from common.states import move
 from common.text import without_poison
-from messaging.machines import BURST, Seen, Visit, is_burst, why_machine
+from messaging.machines import BURST, EARLY, Seen, Visit, is_burst, is_swarm, why_machine
 from messaging.models import Address, Click, Delivery, Link
 from messaging.retry import retrying
 from messaging.tokens import Named
@@ -46,7 +46,7 @@ def _record(kind: str, delivery: int, link: int, visit: Visit, now: datetime) ->
     if known is None:
         return False
     place = Link.objects.filter(pk=link).values("pk", "version_id", "locale").first() if link else None
-    why = why_machine(visit, sent_at=known["sent_at"], now=now)
+    why = why_machine(visit, sent_at=known["sent_at"], now=now, opening=kind == Click.Kind.OPEN)
     if not why and _may_burst(known["version_id"], place["locale"] if place else None):
         why = Click.WAITING
 
@@ -92,26 +92,37 @@ def settle_clicks(now: datetime) -> dict[str, int]:
 
 
 def _settle(now: datetime) -> tuple[int, int]:
-    waiting = Click.objects.filter(why=Click.WAITING, at__lte=now - BURST).order_by("at")
+    settled = Q(delivery__sent_at__lte=now - EARLY) | Q(at__lte=now - EARLY)  # else more of a swarm may come
+    waiting = Click.objects.filter(settled, why=Click.WAITING, at__lte=now - BURST).order_by("at")
     rows = list(waiting.select_for_update(skip_locked=True, of=("self",))[:BATCH])
     if not rows:
         return 0, 0
     near = Click.objects.filter(
         delivery__in={row.delivery_id for row in rows},
         kind=Click.Kind.CLICK,
-        at__gte=rows[0].at - 2 * BURST,
-        at__lte=rows[-1].at + 2 * BURST,
+        at__gte=rows[0].at - EARLY,
+        at__lte=rows[-1].at + EARLY,
     )
     clicks: dict[int, list[Seen]] = defaultdict(list)
     for click in near:
         clicks[click.delivery_id].append(_seen(click))
-    machines = [row for row in rows if is_burst(_seen(row), clicks[row.delivery_id])]
-    ids = {row.pk for row in machines}
+    sent = dict(Delivery.objects.filter(pk__in=list(clicks)).values_list("pk", "sent_at"))
+    swarmed = {pk for pk, seen in clicks.items() if is_swarm(seen, sent_at=sent.get(pk))}
+    ids = {
+        row.pk
+        for row in rows
+        if is_burst(_seen(row), clicks[row.delivery_id])
+        or (row.delivery_id in swarmed and _is_early(row.at, sent.get(row.delivery_id)))
+    }
     people = [row for row in rows if row.pk not in ids]
     Click.objects.filter(pk__in=ids).update(machine=True, why="burst")
     Click.objects.filter(pk__in=[row.pk for row in people]).update(why="")
     count_human(people, now=now)
-    return len(people), len(machines)
+    return len(people), len(ids)
+
+
+def _is_early(at: datetime, sent_at: datetime | None) -> bool:
+    return sent_at is not None and at - sent_at < EARLY
 
 
 def _seen(click: Click) -> Seen:

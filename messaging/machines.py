@@ -9,11 +9,14 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cache
+from ipaddress import ip_address, ip_network
 
 from crawlerdetect import CrawlerDetect
 
 FAST = timedelta(seconds=2)  # nobody reads and clicks within two seconds of sending
 BURST = timedelta(seconds=2)  # nor follows two different links within two seconds
+EARLY, MANY = timedelta(seconds=5), 3  # nor three of them within five seconds of sending
+APPLE = ip_network("17.0.0.0/8")  # whence Apple's privacy proxy fetches images, whoever reads or does not
 BARE = frozenset({"", "mozilla/5.0", "mozilla/4.0"})  # Apple Mail Privacy Protection says no more than Mozilla/5.0
 
 
@@ -35,8 +38,8 @@ class Seen:
     at: datetime
 
 
-def why_machine(visit: Visit, *, sent_at: datetime | None, now: datetime) -> str:
-    """Why this request alone gives away a machine ("head", "prefetch", "bare", "crawler", "fast"), or ""."""
+def why_machine(visit: Visit, *, sent_at: datetime | None, now: datetime, opening: bool = False) -> str:
+    """Why this request alone gives away a machine ("head", "prefetch", "bare", "crawler", "proxy", "fast"), or ""."""
     if visit.head:
         return "head"
     if visit.prefetch:
@@ -45,6 +48,8 @@ def why_machine(visit: Visit, *, sent_at: datetime | None, now: datetime) -> str
         return "bare"
     if _crawlers().is_crawler(visit.user_agent):
         return "crawler"
+    if opening and visit.ip and _is_apples(visit.ip):
+        return "proxy"
     return "fast" if sent_at is None or now - sent_at < FAST else ""
 
 
@@ -54,6 +59,19 @@ def is_burst(one: Seen, clicks: Iterable[Seen]) -> bool:
     if one.link is not None:
         return any(click.link != one.link for click in near)
     return any(a.link != b.link and abs(a.at - b.at) <= BURST for a in near for b in near)
+
+
+def is_swarm(clicks: Iterable[Seen], *, sent_at: datetime | None) -> bool:
+    """Whether a message's links were followed as nobody follows them: three of them within five seconds of sending."""
+    early = {click.link for click in clicks if click.link is not None and sent_at and click.at - sent_at < EARLY}
+    return len(early) >= MANY
+
+
+def _is_apples(ip: str) -> bool:
+    try:
+        return ip_address(ip) in APPLE
+    except ValueError:
+        return False
 
 
 @cache

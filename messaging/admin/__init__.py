@@ -9,6 +9,6 @@ from messaging.admin.deliveries import DeliveryAdmin
 from messaging.admin.templates import TemplateAdmin
 
 __all__ = [
-    "BlockAdmin", "DeliveryAdmin", "TemplateAdmin", "accounts", "books", "copywriting", "feeds", "permission", "timeline",
-    "words",
+    "BlockAdmin", "DeliveryAdmin", "TemplateAdmin", "accounts", "books", "copywriting", "feeds", "permission",
+    "timeline", "words",
 ]  # fmt: skip

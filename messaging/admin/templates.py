@@ -14,6 +14,7 @@ from unfold.contrib.filters.admin import BooleanRadioFilter, ChoicesDropdownFilt
 from unfold.widgets import UnfoldAdminSelectWidget
 
 from common.admin import NoDelete, Page, show
+from messaging.admin.clicking import ClickRoutes
 from messaging.admin.content import ContentField, parts_of, spelt
 from messaging.admin.editing import EditorRoutes
 from messaging.admin.gallery import GalleryRoutes
@@ -49,7 +50,7 @@ class DraftForm(TemplateForm):
 
 
 @admin.register(Template)
-class TemplateAdmin(EditorRoutes, HistoryRoutes, GalleryRoutes, NoDelete, Page):
+class TemplateAdmin(ClickRoutes, EditorRoutes, HistoryRoutes, GalleryRoutes, NoDelete, Page):
     """Messages in the making. What is sent is always a published version."""
 
     hint = _("No template yet. Recipes bring complete ones in both languages; or start with a subject and a text.")

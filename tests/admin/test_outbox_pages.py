@@ -10,7 +10,7 @@ from django.core import mail
 from django.urls import reverse
 
 from common.models import AuditEntry
-from messaging.models import Account, Delivery, Pause, Reconciliation
+from messaging.models import Account, Delivery, Pause, Reconciliation, TemplateVersion
 from messaging.outbox.books import reconcile
 
 LOCMEM = {"backend": "django.core.mail.backends.locmem.EmailBackend"}
@@ -106,3 +106,11 @@ def test_a_message_tells_what_people_did_to_it(shop: Any, login: Any) -> None:
     client = login("sender")
     client.post(reverse("admin:messaging_delivery_cancel", args=[row.pk]), {"reason": "a typing error"})
     assert "a typing error" in text(client.get(reverse("admin:messaging_delivery_change", args=[row.pk])))
+
+
+def test_a_templates_clicks_have_their_page(shop: Any, login: Any) -> None:
+    version = TemplateVersion.objects.filter(tracked_links__isnull=False).first() or TemplateVersion.objects.first()
+    assert version is not None
+    page = login("viewer").get(reverse("admin:messaging_template_clicks", args=[version.template_id]))
+    assert page.status_code == 200
+    assert "Links in their order" in text(page)
