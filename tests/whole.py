@@ -11,7 +11,7 @@ from django.db.models import F
 
 from campaigns.models import Arm, Assignment, Conversion, Credit, Enrolment, Experiment, Touch, Visit
 from common.models import AuditEntry, Parked
-from messaging.models import Account, Address, Attempt, Click, Consent, Delivery, Receipt
+from messaging.models import Account, Address, Attempt, Click, Consent, Delivery, Device, Fallback, Receipt
 from segments.growth.ledger import earn, spend
 from segments.models import (
     Award,
@@ -111,6 +111,9 @@ def _earn(profile: Profile, mark: str, ground: dict[str, Any], at: datetime) -> 
 
 def _write(profile: Profile, mark: str, ground: dict[str, Any], at: datetime, email: str) -> None:
     address = Address.objects.create(channel="email", value=email, profile=profile, consents=["offers"], created_at=at)
+    Device.objects.create(
+        address=address, channel="push", digest=f"{mark}-{profile.pk}", token=mark, registered_at=at, seen_at=at,
+    )  # fmt: skip
     Consent.objects.create(
         address=address, profile=profile, topic="offers", action="given", source=mark, at=at, evidence={"ip": mark}
     )
@@ -125,6 +128,7 @@ def _write(profile: Profile, mark: str, ground: dict[str, Any], at: datetime, em
                 delivery=message, n=1, account=ground["account"], lease_token=uuid.uuid4(), started_at=at,
                 code="250", provider_ref=mark,
             )  # fmt: skip
+            Fallback.objects.create(delivery=message, key=message.dedupe_key, planned_at=at)
             Click.objects.create(delivery=message, kind="open", at=at, user_agent=mark, ip="192.0.2.7")
             Receipt.objects.create(
                 delivery=message, provider="smtp", natural_key=f"r-{mark}", kind="delivered", at=at, received_at=at,

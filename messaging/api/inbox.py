@@ -3,6 +3,8 @@ which the person's own app reads them and registers its devices."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -18,7 +20,7 @@ from messaging.models import Delivery
 from segments.api.base import ApiView
 from segments.api.people import person
 
-ACTS = {"read": inbox.mark_read, "archive": inbox.archive, "restore": inbox.restore}
+Verb = Callable[[int, UUID, datetime], bool]
 
 
 class ItemSerializer(serializers.Serializer[Any]):
@@ -63,31 +65,52 @@ class PersonRequest(serializers.Serializer[Any]):
 
 
 class InboxAct(ApiView):
+    """What a person did with one message; each verb has an address of its own."""
+
     scope = "inbox"
     serializer_class = PersonRequest
-    verb = "read"
 
-    @extend_schema(tags=["inbox"], request=PersonRequest, responses={204: None}, summary="Say what the person did")
-    def post(self, request: Request, public_id: UUID) -> Response:
+    def acted(self, verb: Verb, public_id: UUID) -> Response:
         self.asked()
-        if not ACTS[self.verb](person(self.body()["user_id"]).pk, public_id, self.now):
+        if not verb(person(self.body()["user_id"]).pk, public_id, self.now):
             raise NotFound
         return Response(status=status.HTTP_204_NO_CONTENT)
 
 
-@extend_schema(operation_id="inbox_read", summary="Mark one message read")
 class MarkRead(InboxAct):
-    verb = "read"
+    @extend_schema(
+        tags=["inbox"],
+        operation_id="inbox_read",
+        request=PersonRequest,
+        responses={204: None},
+        summary="Mark one message read",
+    )
+    def post(self, request: Request, public_id: UUID) -> Response:
+        return self.acted(inbox.mark_read, public_id)
 
 
-@extend_schema(operation_id="inbox_archive", summary="Put one message away")
 class Archive(InboxAct):
-    verb = "archive"
+    @extend_schema(
+        tags=["inbox"],
+        operation_id="inbox_archive",
+        request=PersonRequest,
+        responses={204: None},
+        summary="Put one message away",
+    )
+    def post(self, request: Request, public_id: UUID) -> Response:
+        return self.acted(inbox.archive, public_id)
 
 
-@extend_schema(operation_id="inbox_restore", summary="Take back a message that was put away")
 class Restore(InboxAct):
-    verb = "restore"
+    @extend_schema(
+        tags=["inbox"],
+        operation_id="inbox_restore",
+        request=PersonRequest,
+        responses={204: None},
+        summary="Take back a message that was put away",
+    )
+    def post(self, request: Request, public_id: UUID) -> Response:
+        return self.acted(inbox.restore, public_id)
 
 
 class TokenSerializer(serializers.Serializer[Any]):
