@@ -1,191 +1,88 @@
 """Messages a second through gates, render, links, MIME and SMTP, against a bare render + SMTP loop.
 
 Two sending processes against two bare loops, with the same template, skeleton and smtplib, to postfix's smtp-sink. Two
-idle-class spinners keep the cores awake, else the bare loop waits on sleeping ones and the ratio flatters.
+idle-class spinners keep the cores awake, else the bare loop waits on sleeping ones and the ratio flatters. Beside it:
+one sending process, django-post_office with the same mail, and what a message costs by part.
 """
 
 from __future__ import annotations
 
 import json
 import os
-import shutil
 import smtplib
 import subprocess
 import sys
+import threading
 import time
 import uuid
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
+from functools import wraps
 from statistics import median
 from typing import Any
 
+from bench.mail import ENVIRON, HTML, ITEMS, SENDER, SUBJECT, TEXT, awake, make_account, plan, sink
 from bench.measure import ROUNDS, Board, Line
 from bench.stage import SCALE
 
 PROCESSES = 2
 MESSAGES = int(20_000 * SCALE) // PROCESSES * PROCESSES
-ITEMS = [{"name": f"春季新品 {number}", "price": number * 10} for number in range(6)]
-ROW = '<tr><td style="padding:8px;border:1px solid #ddd">{{ item.name }} 限时优惠</td><td>{{ item.price }}</td></tr>\n'
-LINK = '<p><a href="https://shop.example.com/sale">春季 sale</a> lorem ipsum dolor sit amet, consectetur elit.</p>\n'
-HTML = (
-    "<html><body><h1>Hello {{ profile.first_name }} 你好</h1>\n<table>{% for item in event.products %}"
-    + ROW * 8
-    + "{% endfor %}</table>\n"
-    + LINK * 3
-    + "<p>多行文字 lorem ipsum dolor sit amet, consectetur adipiscing elit.</p>\n" * 20
-    + '<a href="{{ links.unsubscribe }}">leave</a></body></html>'
-)
-TEXT = "Hello {{ profile.first_name }} 你好\n" + "lorem ipsum\n" * 20 + "{{ links.unsubscribe }}\n"
-SENDER = "Shop <shop@example.com>"
-GIVEN = {"profile": {"first_name": "Mei"}, "event": {"products": ITEMS}}
-SUBJECT = "Hello {{ profile.first_name }}"
-NO_NIGHT = {"QUIET_HOURS": "email=00:00-00:00", "LOG_LEVEL": "ERROR"}  # the gate works, and never holds
+RIVALS = max(200, MESSAGES // 10)  # messages of the rival, which takes longer over each
+WORKER_MB = 160
 
 
 def run(board: Board) -> None:
-    """Print the ratio; it gates at 0.35 on PostgreSQL."""
-    yards, subjects, memory, bound = [], [], [], []
+    """Print the ratios; they gate on PostgreSQL."""
+    seen: dict[str, list[dict[str, Any]]] = {"bare": [], "ours": [], "alone": []}
+    rivals: list[float] = []
     with sink() as port, awake():
-        _account(port)
+        make_account(port)
         for number in range(ROUNDS):
-            _plan(number)
-            bare = _race("bare", port)
-            ours = _race("ours", port)
-            assert ours["messages"] == MESSAGES, ours
-            yards.append(bare["rate"])
-            subjects.append(ours["rate"])
-            memory.append(ours["memory"])
-            bound.append(bare["cpu"])
-    bare_rate, our_rate = median(yards), median(subjects)
-    detail = f"two processes each; the bare loops used {median(bound):.0%} of a core each"
-    board.add(
-        Line(
-            "outbox / bare render + SMTP",
-            f"{our_rate:,.0f}/s",
-            f"{bare_rate:,.0f}/s",
-            our_rate / bare_rate,
-            0.35,
-            detail,
-        )
-    )
-    board.add(Line("outbox: peak memory of a sender, MB", f"{max(memory):.0f}", "300", 300 / max(memory), 1))
+            seen["bare"].append(_race("bare", port, PROCESSES, MESSAGES))
+            for part, processes in (("ours", PROCESSES), ("alone", 1)):
+                plan(number, part, MESSAGES)
+                seen[part].append(_race("ours", port, processes, MESSAGES))
+                assert seen[part][-1]["messages"] == MESSAGES, seen[part][-1]
+            rivals.append(_rival(port))
+    _tell(board, seen, median(rivals))
 
 
-@contextmanager
-def sink() -> Iterator[int]:
-    """postfix's smtp-sink on a free port; it accepts everything and keeps nothing."""
-    import socket
-
-    program = shutil.which("smtp-sink") or "/usr/sbin/smtp-sink"
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = int(probe.getsockname()[1])
-    user = ["-u", "nobody"] if os.geteuid() == 0 else []
-    process = subprocess.Popen([program, *user, f"127.0.0.1:{port}", "200"])
-    try:
-        time.sleep(0.5)
-        yield port
-    finally:
-        process.kill()
-        process.wait()
+def _tell(board: Board, seen: dict[str, list[dict[str, Any]]], rival: float) -> None:
+    bare, ours, alone = (median(one["rate"] for one in seen[part]) for part in ("bare", "ours", "alone"))
+    used = median(one["cpu"] for one in seen["bare"])
+    detail = f"two processes each; the bare loops used {used:.0%} of a core each"
+    board.add(Line("outbox / bare render + SMTP", f"{ours:,.0f}/s", f"{bare:,.0f}/s", ours / bare, 0.5, detail))
+    board.add(Line("outbox / django-post_office", f"{ours:,.0f}/s", f"{rival:,.0f}/s", ours / rival, 5))
+    board.add(Line("outbox: two senders / one", f"{ours:,.0f}/s", f"{alone:,.0f}/s", ours / alone, 1.15))
+    waits = max(one["waits"] for one in seen["ours"])
+    board.add(Line("outbox: looks that saw a sender wait for a lock", f"{waits}", "0", 1.0 if not waits else 0.0, 1))
+    used_mb = max(one["memory"] for one in seen["ours"])
+    board.memory("outbox: a sender", limit=WORKER_MB, used=used_mb)
+    parts = seen["ours"][-1]["parts"]
+    print("       a message costs, in µs of a sender's time: " + ", ".join(f"{k} {v:.0f}" for k, v in parts.items()))
 
 
-@contextmanager
-def awake() -> Iterator[None]:
-    """One spinner a core in the idle scheduling class: takes what nobody wants. It naps, else the kernel's own
-    threads wait a whole tick behind it, and a commit that takes 0.15 ms takes 3.9."""
-    code = (
-        "import os, time\nos.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))\n"
-        "while True:\n    time.sleep(2e-5)\n    for _ in range(300): pass"
-    )
-    spinners = [subprocess.Popen([sys.executable, "-c", code]) for _ in range(os.cpu_count() or 1)]
-    try:
-        yield
-    finally:
-        for spinner in spinners:
-            spinner.kill()
-            spinner.wait()
-
-
-def _account(port: int) -> None:
-    from messaging.models import Account
-
-    settings = {"host": "127.0.0.1", "port": port, "timeout": 10}
-    fields = {"name": "Bench", "channel": "email", "sender": SENDER, "is_default": True, "settings": settings}
-    Account.objects.update_or_create(key="bench", defaults=fields)
-
-
-def _plan(number: int) -> None:
-    """New people who agreed to the topic, and one planned message for each."""
-    from django.db import connection, transaction
-
-    from common.buckets import bucket_of, shard_of
-    from messaging.models import Address, Template, Topic
-    from messaging.outbox.queue import NewDelivery, queue_deliveries
-    from messaging.publish import publish_template
-    from segments.models import Profile
-
-    now = datetime.now(UTC)
-    topic, _ = Topic.objects.get_or_create(key="offers", defaults={"name": "Offers"})
-    content = {"en": {"subject": SUBJECT, "html": HTML, "text": TEXT}}
-    defaults = {
-        "name": "Bench",
-        "channel": "email",
-        "topic": topic,
-        "content": content,
-        "sample": {"event": {"products": ITEMS}},
-    }
-    template, _ = Template.objects.get_or_create(key="bench", defaults=defaults)
-    version = publish_template(template, now=now)
-    ids = [uuid.uuid4() for _ in range(MESSAGES)]
-    people = Profile.objects.bulk_create(
-        [
-            Profile(
-                public_id=one, shard=shard_of(one), bucket=bucket_of(one), first_name="Mei",
-                email=f"r{number}-{at}@example.com", first_seen_at=now, last_seen_at=now,
-            )
-            for at, one in enumerate(ids)
-        ],
-        batch_size=1000,
-    )  # fmt: skip
-    Address.objects.bulk_create(
-        [Address(channel="email", value=p.email, profile=p, consents=["offers"], created_at=now) for p in people],
-        batch_size=1000,
-    )
-    utm = {"utm_source": "perennial", "utm_medium": "email", "utm_campaign": "bench"}
-    with transaction.atomic():
-        queue_deliveries(
-            [
-                NewDelivery(f"bench:{p.pk}", p.pk, version.pk, now, context={"event": {"products": ITEMS}}, utm=utm)
-                for p in people
-            ],
-            now=now,
-        )
-    with connection.cursor() as cursor:
-        cursor.execute("VACUUM ANALYZE")
-
-
-def _race(part: str, port: int) -> dict[str, float]:
+def _race(part: str, port: int, processes: int, messages: int) -> dict[str, Any]:
     """Start the processes, let them go together, and add up what they did."""
-    command = [sys.executable, "-m", "bench.outbox", part, str(port), str(MESSAGES // PROCESSES)]
-    environ = {**os.environ, **NO_NIGHT}
+    command = [sys.executable, "-m", "bench.outbox", part, str(port), str(messages // processes)]
+    environ = {**os.environ, **ENVIRON}
     runners = [
         subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environ)
-        for _ in range(PROCESSES)
+        for _ in range(processes)
     ]
     for runner in runners:
         assert runner.stdout is not None
         assert runner.stdout.readline() == "ready\n"
-    for runner in runners:
-        assert runner.stdin is not None
-        runner.stdin.write("go\n")
-        runner.stdin.flush()
-    told: list[dict[str, float]] = []
-    for runner in runners:
-        assert runner.stdout is not None
-        told.append(json.loads(runner.stdout.readlines()[-1]))
-        runner.wait()
+    with _Watch() as watch:
+        for runner in runners:
+            assert runner.stdin is not None
+            runner.stdin.write("go\n")
+            runner.stdin.flush()
+        told: list[dict[str, Any]] = []
+        for runner in runners:
+            assert runner.stdout is not None
+            told.append(json.loads(runner.stdout.readlines()[-1]))
+            runner.wait()
     longest = max(one["seconds"] for one in told)
     total = sum(one["messages"] for one in told)
     return {
@@ -193,7 +90,47 @@ def _race(part: str, port: int) -> dict[str, float]:
         "rate": total / longest,
         "memory": max(one["memory"] for one in told),
         "cpu": max(one["cpu"] / one["seconds"] for one in told),
+        "parts": told[0]["parts"],
+        "waits": watch.waits,
     }
+
+
+class _Watch(threading.Thread):
+    """Looks fifty times a second whether one of the database's sessions waits for another's lock for over 10 ms."""
+
+    def __init__(self) -> None:
+        super().__init__(daemon=True)
+        self.waits = 0
+        self._done = threading.Event()
+
+    def run(self) -> None:
+        from django.db import connection
+
+        waiting = (
+            "SELECT count(*) FROM pg_locks l JOIN pg_stat_activity a USING (pid)"
+            " WHERE NOT l.granted AND l.waitstart < clock_timestamp() - interval '10 ms'"
+            " AND a.datname = current_database()"
+        )
+        with connection.cursor() as cursor:
+            while not self._done.wait(0.02):
+                cursor.execute(waiting)
+                self.waits += cursor.fetchone()[0]
+        connection.close()
+
+    def __enter__(self) -> _Watch:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._done.set()
+        self.join()
+
+
+def _rival(port: int) -> float:
+    """Messages a second of django-post_office."""
+    command = [sys.executable, "-m", "bench.rival", str(port), str(RIVALS)]
+    said = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout
+    return float(json.loads(said.splitlines()[-1])["rate"])
 
 
 def _part(part: str, port: int, count: int) -> None:
@@ -203,24 +140,46 @@ def _part(part: str, port: int, count: int) -> None:
     django.setup()
     from bench.measure import peak_mb
 
-    work = _bare(port, count) if part == "bare" else _ours()
+    parts: dict[str, float] = {}
+    work = _bare(port, count) if part == "bare" else _ours(parts)
     next(work)
     print("ready", flush=True)
     sys.stdin.readline()
     began, cpu = time.perf_counter(), time.process_time()
     done = next(work)
     spent = {"seconds": time.perf_counter() - began, "cpu": time.process_time() - cpu}
-    print(json.dumps({"messages": done, **spent, "memory": peak_mb()}))
+    each = {name: 1e6 * seconds / max(done, 1) for name, seconds in parts.items()}
+    print(json.dumps({"messages": done, **spent, "memory": peak_mb(), "parts": each}))
 
 
-def _ours() -> Iterator[int]:
+def _ours(parts: dict[str, float]) -> Iterator[int]:
     from common.clock import now
-    from messaging.outbox.send import send_due
+    from messaging.outbox import group, send
 
-    warm = send_due(worker="bench", now_fn=lambda: datetime(2000, 1, 1, tzinfo=UTC))
+    warm = send.send_due(worker="bench", now_fn=lambda: datetime(2000, 1, 1, tzinfo=UTC))
     yield warm.claimed
-    report = send_due(worker="bench", now_fn=now, seconds=600)
+    for module, name, called in (
+        (send, "claim_due", "claim"), (send._Run, "_prepare", "render"), (group, "_judge_under_locks", "gate"),
+        (group, "_settle_and_mark", "settlement and marker"), (send, "mark_group", "whole commit"),
+        (send, "hand_over", "channel"),
+    ):  # fmt: skip
+        setattr(module, name, _timed(getattr(module, name), parts, called))
+    report = send.send_due(worker="bench", now_fn=now, seconds=600)
     yield report.states.get("accepted", 0)
+
+
+def _timed(work: Callable[..., Any], parts: dict[str, float], name: str) -> Callable[..., Any]:
+    """The same function; the seconds spent in it add up under its name."""
+
+    @wraps(work)
+    def timed(*args: Any, **named: Any) -> Any:
+        began = time.perf_counter()
+        try:
+            return work(*args, **named)
+        finally:
+            parts[name] = parts.get(name, 0.0) + time.perf_counter() - began
+
+    return timed
 
 
 def _bare(port: int, count: int) -> Iterator[int]:

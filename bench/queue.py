@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
-from bench.measure import Board, Line, interleave, peak_mb, seconds
+from bench.measure import Board, Line, interleave, seconds
 from bench.stage import SCALE
 
 PEOPLE = int(1_000_000 * SCALE)
@@ -40,7 +40,7 @@ def run(board: Board) -> None:
         lambda: _rate(lambda: _bare(segment, version)), lambda: _rate(lambda: _queue(segment, version)), rounds=3
     )
     board.add(Line("queueing / bare INSERT … SELECT", f"{ours:,.0f}/s", f"{bare:,.0f}/s", ours / bare, 0.3))
-    board.add(Line("queueing: peak memory, MB", f"{peak_mb():.0f}", "160", 160 / peak_mb(), 1))
+    board.memory("queueing", limit=160)
 
 
 def _rate(work: Any) -> float:

@@ -73,6 +73,17 @@ def using(name: str) -> Iterator[None]:
         os.environ["DATABASE_URL"] = url
 
 
+@contextmanager
+def beside(what: str) -> Iterator[str]:
+    """The name of an empty database beside the bench's own, dropped afterwards."""
+    name = f"{_name()}_{what}"
+    _administer(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)', f'CREATE DATABASE "{name}"')
+    try:
+        yield name
+    finally:
+        _administer(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
+
+
 def _name() -> str:
     return urlsplit(os.environ["DATABASE_URL"]).path.lstrip("/")
 
