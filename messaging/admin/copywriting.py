@@ -140,7 +140,7 @@ class CopyRequestAdmin(ReadOnly, Page):
         drafts = [_shown(row, draft) for draft in row.drafts.select_related("decided_by", "used_by")]
         return self.page(
             request, "admin/messaging/copy/page.html", str(row), original=row, row=row, drafts=drafts,
-            state=show.state_of(row), prompt=row.prompt, email=row.template.channel == "email",
+            state=_state(row), prompt=row.prompt, email=row.template.channel == "email",
         )  # fmt: skip
 
     @route("draft/<int:pk>/approve/", "messaging.approve_copydraft")
@@ -181,12 +181,19 @@ class CopyRequestAdmin(ReadOnly, Page):
 
     @admin.display(description=_("state"))
     def the_state(self, row: CopyRequest) -> SafeString | str:
-        return show.state_of(row)
+        return _state(row)
 
     @admin.display(description=_("proposed · approved · used"))
     def proposals(self, row: CopyRequest) -> str:
         states = [draft.state for draft in row.drafts.all()]
         return " · ".join(str(states.count(one)) for one in ("proposed", "approved", "used"))
+
+
+def _state(row: CopyRequest) -> SafeString | str:
+    """The state as a pill; "answered" alone would read as a time."""
+    if row.state == CopyRequest.State.ANSWERED:
+        return show.pill("done", gettext("the answer is there"))
+    return show.state_of(row)
 
 
 def _draft(pk: int) -> CopyDraft:

@@ -19,6 +19,11 @@ from messaging.starters import draft_of_starter, read_starter, starter_keys, uns
 
 LOCALES = ("en", "zh-Hans")
 FIRST = "new-user-welcome"
+ORDER = (
+    "confirm-subscription", "new-user-welcome", "new-user-reminder", "browse-reminder", "cart-reminder",
+    "order-receipt", "new-user-guide", "nps-survey", "replenishment", "weekly-digest", "birthday", "vip-perk",
+    "growth-congratulation", "growth-nudge", "growth-level", "winback-reminder", "winback-offer", "sunset-last-call",
+)  # fmt: skip
 KEPT = 300  # seconds that a browser may keep a picture of a starter
 
 
@@ -34,7 +39,7 @@ class GalleryRoutes(Page):
             request,
             "admin/messaging/template/gallery.html",
             gettext("Starter messages"),
-            starters=[_card(key, there) for key in starter_keys()],
+            starters=[_card(key, there) for key in sorted(starter_keys(), key=_place)],
             locale=locale,
             locales=LOCALES,
         )
@@ -63,6 +68,11 @@ def _locale(request: HttpRequest) -> str:
     """The language asked for, or the one that the operator reads."""
     wished = request.GET.get("locale", "")
     return wished if wished in LOCALES else LOCALES[is_chinese(get_language())]
+
+
+def _place(key: str) -> tuple[int, str]:
+    """The order of a customer's life; what it does not name comes last."""
+    return (ORDER.index(key) if key in ORDER else len(ORDER), key)
 
 
 def _card(key: str, there: set[str]) -> dict[str, Any]:

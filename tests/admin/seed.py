@@ -17,7 +17,21 @@ from campaigns.install import install_recipe
 from campaigns.models import Conversion, Credit, Enrolment, Journey, Touch, Visit
 from common import audit
 from common.models import ApiKey, Heartbeat, Parked, Tick
-from messaging.models import Account, Attempt, Click, Delivery, Receipt, TemplateVersion
+from messaging.models import (
+    Account,
+    Attempt,
+    BannedWord,
+    Block,
+    Click,
+    CopyDraft,
+    CopyRequest,
+    Delivery,
+    Feed,
+    Receipt,
+    Template,
+    TemplateVersion,
+    Voice,
+)
 from messaging.outbox.pauses import pause
 from messaging.permission import address_for, give_consent, withdraw
 from segments.growth.ledger import earn
@@ -291,6 +305,9 @@ def _operations(folks: list[Profile], now: datetime, users: dict[str, User], sou
         key="plan",
         defaults={"type": "string", "first_seen_at": now, "last_seen_at": now, "examples": ["free", "plus"]},
     )
+    words = {"en": {"html": "<p>{{ brand.address }}</p>"}, "zh-Hans": {"html": "<p>{{ brand.address }}</p>"}}
+    Block.objects.get_or_create(key="house_footer", defaults={"name": "Footer", "name_zh": "页脚", "content": words})
+    BannedWord.objects.get_or_create(word="guaranteed", locale="en", defaults={"instead": "likely"})
     job = ImportJob.objects.create(
         source=source, kind="orders", file="orders-2025.parquet", fingerprint="f" * 64, state="done", rows_total=155848,
         rows_done=155848, rows_stored=155801, rows_known=40, rows_rejected=7, started_at=now, finished_at=now,
@@ -303,5 +320,28 @@ def _operations(folks: list[Profile], now: datetime, users: dict[str, User], sou
     merge(gone, folks[0], now=now, actor="root", reason="the same person")
     EventProperty.objects.create(event="Signed Up", key="plan", type="string", first_seen_at=now, last_seen_at=now)
     ApiKey.issue("Web shop", ["ingest"], now=now, subject="source:web")
+    _content(now, users)
     pause("channel", "sms", reason="provider maintenance", by="sender", now=now)
     audit.record("pause.start", "pause:channel:sms", now=now, actor=users["sender"], reason="provider maintenance")
+
+
+def _content(now: datetime, users: dict[str, User]) -> None:
+    """A feed that has answered, the brand's voice, and words of a model that wait for a person."""
+    Feed.objects.create(
+        key="stories", name="Stories", name_zh="故事", url="https://api.shop.example/stories?l={locale}&c={profile.city}",
+        fallback=[], sample=[{"title": "Ferns"}], asked_at=now, answered_at=now,
+    )  # fmt: skip
+    Voice.objects.create(locale="zh-Hans", text="亲切、具体，不夸张。")
+    asked = CopyRequest.objects.create(
+        template=Template.objects.get(key="vip-perk"), locale="zh-Hans", segment="vip", brief="感谢老顾客", wanted=1,
+        state="answered", asked_at=now, asked_by=users["author"], not_before=now, ended_at=now, model="writer-1",
+        prompt=[{"role": "system", "content": "…"}, {"role": "user", "content": "{}"}], digest="a" * 64, tokens=812,
+    )  # fmt: skip
+    CopyDraft.objects.create(
+        request=asked,
+        number=1,
+        parts={
+            "subject": "谢谢您一直在", "preheader": "一份只给老朋友的心意。", "heading": "谢谢您一直在",
+            "paragraphs": ["这些年，谢谢您常来。"], "button": "看看这份心意",
+        },
+    )  # fmt: skip
