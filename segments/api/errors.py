@@ -13,7 +13,7 @@ from rest_framework.response import Response
 
 from common.params import Invalid
 from common.registry import UnknownKey
-from segments.api.refusals import TooLarge
+from segments.api.refusals import MOST_ERRORS, TooLarge
 
 
 class Handler(ExceptionHandler):
@@ -39,8 +39,8 @@ class Handler(ExceptionHandler):
 
 
 def invalid(error: Invalid) -> ValidationError:
-    """All problems of an operator's input, each with its dotted place."""
+    """The problems of an operator's input, each with its dotted place."""
     found: dict[str, list[str]] = {}
-    for problem in error.problems:
+    for problem in error.problems[:MOST_ERRORS]:
         found.setdefault(problem.path or "non_field_errors", []).append(problem.message)
     return ValidationError(found)

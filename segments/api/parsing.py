@@ -11,11 +11,10 @@ from rest_framework.parsers import BaseParser
 from rest_framework.settings import api_settings
 
 from common.text import has_poison
-from segments.api.refusals import TooLarge
+from segments.api.refusals import MOST_ERRORS, TooLarge
 from segments.ingest.body import Poison, read_json
 from segments.ingest.limits import BODY_BYTES, BadBody
 
-MOST_ERRORS = 100  # of one body; whoever sends more of them has other things to look at first
 WHY = {
     "bad_text": "The text holds a character that cannot be stored (NUL or half a surrogate pair).",
     "not_a_number": "NaN and Infinity are not JSON.",

@@ -7,6 +7,8 @@ from typing import Any
 from rest_framework import serializers, status
 from rest_framework.exceptions import APIException
 
+MOST_ERRORS = 100  # of one body; whoever sends more of them has other things to look at first
+
 
 class TooLarge(APIException):
     status_code = status.HTTP_413_REQUEST_ENTITY_TOO_LARGE

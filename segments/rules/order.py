@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from common.params import Invalid, Problem
 from segments.models import Segment
 from segments.rules.compile import reads_of
-from segments.rules.parse import check_rule, parse_rule
+from segments.rules.parse import check_rule, parse_rule, read_rule
 from segments.rules.tree import Rule
 
 
@@ -17,12 +17,13 @@ def prove_rule(raw: object, *, key: str = "") -> Rule:
 
     Raises Invalid with every problem: of form, of names that do not exist, and of a circle of segments.
     """
-    rule = parse_rule(raw)
-    problems = check_rule(rule)
-    circle = find_circle(rule, key) if key else []
-    if circle:
-        problems.append(Problem("", "segments read each other in a circle: " + " → ".join(circle)))
-    if problems:
+    rule, problems = read_rule(raw)
+    if rule is not None:
+        problems += check_rule(rule)
+        circle = find_circle(rule, key) if key else []
+        if circle:
+            problems.append(Problem("", "segments read each other in a circle: " + " → ".join(circle)))
+    if problems or rule is None:
         raise Invalid(problems)
     return rule
 

@@ -23,13 +23,35 @@ def parse_rule(raw: object) -> Rule:
     Raises Invalid with every problem and its path ("all.1.params.days"); what only the database knows is asked
     by `check_rule`.
     """
-    problems: list[Problem] = []
-    rule = _read(raw, "", 1, problems)
-    if rule is not None and not problems and sum(1 for _ in leaves(rule)) > MOST:
-        problems.append(Problem("", f"a rule has at most {MOST} questions"))
+    rule, problems = read_rule(raw)
     if problems or rule is None:
         raise Invalid(problems)
     return rule
+
+
+def read_rule(raw: object) -> tuple[Rule | None, list[Problem]]:
+    """What of a rule can be read, and every problem of form with the rest; of one that is too large, nothing is."""
+    if _is_too_large(raw):
+        return None, [Problem("", f"a rule has at most {MOST} questions")]
+    problems: list[Problem] = []
+    return _read(raw, "", 1, problems), problems
+
+
+def _is_too_large(raw: object) -> bool:
+    """Whether there are more questions than may be; a group without any counts as one, since it costs as much."""
+    todo, ends = [raw], 0
+    while todo and ends <= MOST:
+        node = todo.pop()
+        inner = _inside(node) if isinstance(node, Mapping) else []
+        ends += not inner
+        todo += inner
+    return ends > MOST
+
+
+def _inside(node: Mapping[Any, Any]) -> list[Any]:
+    """The parts of a group."""
+    lists = [node[kind] for kind in ("all", "any") if isinstance(node.get(kind), list | tuple)]
+    return [*(part for parts in lists for part in parts), *([node["not"]] if "not" in node else [])]
 
 
 def check_rule(rule: Rule) -> list[Problem]:

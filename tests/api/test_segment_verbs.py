@@ -43,6 +43,16 @@ def test_a_wrong_rule_is_told_with_every_place() -> None:
     assert not Segment.objects.exists()
 
 
+def test_no_more_than_a_hundred_problems_are_told() -> None:
+    program = a_program("segments:read")
+    many = {"rule": {"op": "points", "params": {f"typo{number}": 1 for number in range(5000)}}}
+    answer = program.post("/api/rules/preview", many)
+    assert answer.status_code == 400
+    assert len(codes(answer)) == 100
+    answer = program.post("/api/rules/preview", {"rule": {"all": [{"all": []}] * 30_000}})
+    assert codes(answer) == [("invalid", "rule")]
+
+
 def test_a_circle_is_found_by_the_key() -> None:
     Segment.objects.create(key="one", name="One", rule={"op": "in_segment", "params": {"segment": "two"}})
     Segment.objects.create(key="two", name="Two", rule={"all": []})

@@ -15,23 +15,17 @@ from segments.admin.builder.tree import Spot, can_be_drawn, kind_of, spots
 from segments.admin.builder.words import word
 from segments.rules.operators import operators
 from segments.rules.order import prove_rule
-from segments.rules.parse import parse_rule
-from segments.rules.tree import Leaf, Rule
+from segments.rules.tree import Rule
 
 QUOTES = (("'", "'"), ("“", "”"))
 
 
 def prove(raw: Any, *, key: str = "") -> tuple[Rule | None, list[Problem]]:
-    """The rule, or every problem with it: also the names that do not exist beside mistakes of form elsewhere."""
+    """The rule, or every problem with it, each where a person will look for it."""
     try:
         return prove_rule(raw, key=key), []
     except Invalid as error:
-        found = list(error.problems)
-    if can_be_drawn(raw):
-        for spot in spots(raw):
-            if kind_of(spot.node) == "op" and not any(is_below(one.path, spot.path) for one in found):
-                found += [Problem(_join(spot.path, "params"), said) for said in _names_missing(spot.node)]
-    placed = [_placed(one, spot) for one in found for spot in [_spot_of(raw, one.path)]]
+        placed = [_placed(one, _spot_of(raw, one.path)) for one in error.problems]
     return None, list(dict.fromkeys(placed))
 
 
@@ -48,12 +42,6 @@ def in_words(message: str) -> str:
         if met:
             return say(met)
     return tell(plain)
-
-
-def _names_missing(node: dict[str, Any]) -> list[str]:
-    leaf = parse_rule(node)
-    assert isinstance(leaf, Leaf)
-    return leaf.operator.check(leaf.params)
 
 
 def _spot_of(raw: Any, path: str) -> Spot | None:

@@ -54,7 +54,12 @@ def test_depth_and_number_are_bounded() -> None:
     for _ in range(12):
         deep = {"not": deep}
     assert "nested deeper than 12" in problems(deep)[0]
-    assert problems({"any": [LEAF] * 201}) == ["a rule has at most 200 questions"]
+    too_many = ["a rule has at most 200 questions"]
+    assert problems({"any": [LEAF] * 201}) == too_many
+    assert problems({"all": [{"all": []}] * 201}) == too_many, "a group without questions costs the database as much"
+    assert problems({"all": [{"op": "nobody_knows"}] * 20_000}) == too_many, "and is not told 20,000 times"
+    assert problems({"all": [{"any": [{"not": LEAF}] * 100}, {"all": [LEAF] * 101}]}) == too_many
+    assert parse_rule({"all": [{"any": [{"not": LEAF}] * 100}, {"all": [LEAF] * 100}]})
 
 
 @pytest.mark.parametrize(
@@ -111,6 +116,17 @@ def test_what_a_rule_reads_is_the_union_of_its_leaves() -> None:
 )
 def test_whether_a_blank_person_matches(raw: Any, expected: bool | None) -> None:
     assert blank(parse_rule(raw)) is expected
+
+
+@pytest.mark.django_db
+def test_names_that_do_not_exist_are_told_together_with_mistakes_of_form() -> None:
+    Segment.objects.create(key="inner", name="Inner", rule={"op": "in_segment", "params": {"segment": "one"}})
+    asked = [{"op": "in_segment", "params": {"segment": key}} for key in ("nowhere", "inner")]
+    with pytest.raises(Invalid) as caught:
+        prove_rule({"all": [*asked, {"op": "points", "params": {"points": "many"}}, {"any": []}]}, key="one")
+    assert [problem.path for problem in caught.value.problems] == [
+        "all.2.params.points", "all.3.any", "all.0.params", "",
+    ]  # fmt: skip
 
 
 @pytest.mark.django_db
