@@ -46,7 +46,7 @@ def queue_with_fallback(messages: Sequence[Message], *, now: datetime) -> list[i
     thousand. Raises KeyReused when a key stands for another message. Call inside the transaction of what plans them."""
     if any(len(one.item.dedupe_key) > LONGEST_KEY for one in messages):
         raise ValueError("the key of a message with several ways has at most 190 characters")
-    known = _known([one for one in messages if one.others])
+    known = _known(messages)
     fresh = [one for one in messages if one.item.dedupe_key not in known]
     ways = _ways(fresh)
     firsts = [replace(one.item, version=order[0]) for one, order in zip(fresh, ways, strict=True)]
@@ -58,22 +58,48 @@ def queue_with_fallback(messages: Sequence[Message], *, now: datetime) -> list[i
             if pk is not None and len(order) > 1
         ]
     )
+    _refuse_single([one.item.dedupe_key for one, pk in zip(fresh, planned, strict=True) if one.others and pk is None])
     ids = {one.item.dedupe_key: pk for one, pk in zip(reversed(fresh), reversed(planned), strict=True)}
     return [ids.pop(one.item.dedupe_key, None) for one in messages]
 
 
 def _known(messages: Sequence[Message]) -> set[str]:
     """The keys that stand for these very messages already. Raises KeyReused for one that stands for another."""
-    rows = Fallback.objects.filter(key__in=[one.item.dedupe_key for one in messages]).select_related("delivery")
-    found = {row.key: row for row in rows.defer("delivery__context")}
+    keys = [one.item.dedupe_key for one in messages]
+    rows = Fallback.objects.filter(key__in=keys).select_related("delivery").defer("delivery__context")
+    found = {row.key: row for row in rows}
+    firsts = Delivery.objects.filter(dedupe_key__in=list(found)).values_list("dedupe_key", "version_id", "body_digest")
+    digests = {key: (version, digest) for key, version, digest in firsts}
     for one in messages:
         row = found.get(one.item.dedupe_key)
         if row is None:
             continue
-        all_of_it = {row.delivery.version_id, *row.versions, *(try_["version"] for try_ in row.story)}
-        if all_of_it != {one.item.version, *one.others}:
-            raise KeyReused(one.item.dedupe_key)
+        version, digest = digests[row.key]
+        same = replace(one.item, version=version).digest == digest
+        if not same or _versions(row) != {one.item.version, *one.others}:
+            raise KeyReused(row.key)
     return set(found)
+
+
+def _refuse_single(keys: Sequence[str]) -> None:
+    """A key that was there before its message had several ways stands for another. Raises KeyReused."""
+    several = set(Fallback.objects.filter(key__in=keys).values_list("key", flat=True)) if keys else set()
+    for key in keys:
+        if key not in several:
+            raise KeyReused(key)
+
+
+def _versions(row: Fallback) -> set[int]:
+    """Every version of a message, tried, under way and to come."""
+    return {row.delivery.version_id, *row.versions, *(one["version"] for one in row.story)}
+
+
+def versions_of(key: str) -> set[int]:
+    """The versions with which a key was used; none for a new one."""
+    row = Fallback.objects.filter(key=key).select_related("delivery").defer("delivery__context").first()
+    if row is not None:
+        return _versions(row)
+    return set(Delivery.objects.filter(dedupe_key=key).values_list("version_id", flat=True))
 
 
 def _ways(messages: Sequence[Message]) -> list[list[int]]:

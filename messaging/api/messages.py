@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import timedelta
 from typing import Any
 
@@ -14,8 +14,9 @@ from rest_framework.exceptions import NotFound, ValidationError
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from messaging.fallback import Message, queue_with_fallback, versions_of
 from messaging.models import Delivery, TemplateVersion
-from messaging.outbox.queue import KeyReused, NewDelivery, queue_deliveries
+from messaging.outbox.queue import KeyReused, NewDelivery
 from segments.api.base import ApiView
 from segments.api.people import person
 from segments.api.refusals import Conflict
@@ -34,6 +35,13 @@ IDEMPOTENCY = OpenApiParameter(
 class SendRequest(serializers.Serializer[Any]):
     user_id = serializers.CharField(max_length=255, help_text="To whom")
     template = serializers.SlugField(max_length=80, help_text="A published template of the class transactional")
+    or_else = serializers.ListField(
+        child=serializers.SlugField(max_length=80),
+        required=False,
+        default=list,
+        max_length=4,
+        help_text="Templates to try in turn when the one before surely failed",
+    )
     variables = serializers.DictField(required=False, help_text="As event.properties.… in the template")
     expires_in = serializers.IntegerField(
         required=False, default=LIFE, min_value=60, max_value=7 * 86_400, help_text="Seconds; later it is not sent"
@@ -71,8 +79,8 @@ class Messages(ApiView):
     def post(self, request: Request) -> Response:
         self.asked()
         key, asked = self._key(request), self.body()
-        before = Delivery.objects.filter(dedupe_key=key).values_list("version_id", "planned_at", "expires_at").first()
-        version = _version(asked["template"], before[0] if before else None)
+        before = versions_of(key)
+        version, *others = (_version(one, before) for one in (asked["template"], *asked["or_else"]))
         who = person(asked["user_id"])
         event = {"name": "api", "value": None, "properties": dict(asked.get("variables", {}))}
         item = NewDelivery(
@@ -85,7 +93,7 @@ class Messages(ApiView):
         )
         try:
             with transaction.atomic():
-                (made,) = queue_deliveries([item], now=self.now)
+                (made,) = queue_with_fallback([Message(item, tuple(one.pk for one in others))], now=self.now)
         except KeyReused:
             raise Conflict("This Idempotency-Key was used for another message.", code="key_reused") from None
         row = Delivery.objects.select_related("version__template").get(dedupe_key=key)
@@ -99,11 +107,11 @@ class Messages(ApiView):
         return f"a:{getattr(request.auth, 'pk', None) or f'u{request.user.pk}'}:{key}"
 
 
-def _version(key: str, before: int | None) -> TemplateVersion:
+def _version(key: str, before: Collection[int]) -> TemplateVersion:
     """The newest version; for a key that was used, the one it was used with, so that a replay is the same message.
     Raises NotFound, and ValidationError for a template of another class."""
     rows = TemplateVersion.objects.filter(template__key=key).select_related("template")
-    version = (rows.filter(pk=before).first() if before else None) or rows.order_by("-number").first()
+    version = (rows.filter(pk__in=before).first() if before else None) or rows.order_by("-number").first()
     if version is None or version.template.archived:
         raise NotFound("There is no published template of that name.")
     if version.klass != "transactional":

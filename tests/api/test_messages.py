@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from common import clock
-from messaging.models import Delivery
+from messaging.fallback import fall_back
+from messaging.models import Delivery, Fallback
 from tests.api.callers import a_program, staff
 from tests.messages import make_version
 from tests.people import make_profile
@@ -85,3 +86,23 @@ def test_a_browser_may_not() -> None:
     )
     assert answer.status_code == 401
     assert not Delivery.objects.exists()
+
+
+def test_a_message_may_have_other_ways() -> None:
+    now = clock.now()
+    make_version("text", channel="sms", klass="transactional", topic="", now=now)
+    program = a_program("messages:send")
+    body = {**BODY, "template": "text", "or_else": ["receipt"]}
+    assert send(body, program=program).status_code == 202
+    assert send(body, program=program).status_code == 200
+    make_version("text", channel="sms", klass="transactional", topic="", now=now)
+    assert send(body, program=program).status_code == 200, "a new version does not make it another message"
+    for other in ({**body, "or_else": []}, {**body, "or_else": ["text"]}, {**body, "variables": {}}):
+        assert send(other, program=program).status_code == 409
+    assert codes(send({**body, "or_else": ["news"]}, "order-2", program)) == [("invalid", "template")]
+    row = Delivery.objects.get()
+    assert (row.channel, Fallback.objects.get().delivery) == ("sms", row)
+    Delivery.objects.update(state="skipped", reason="no_address")
+    assert fall_back(now) == {"planned": 1}
+    assert send(body, program=program).json()["public_id"] == str(row.public_id)
+    assert Delivery.objects.latest("pk").channel == "email"

@@ -257,12 +257,17 @@ def test_the_same_again_is_the_same_message(ways: list[TemplateVersion], now: da
     assert plan([mei], ways, now) == [None], "also on the way"
     with pytest.raises(KeyReused):
         plan([mei], ways[:2], now)
+    with pytest.raises(KeyReused):
+        plan([mei], ways, now, context={"coupon": "X2"})
     assert (Delivery.objects.count(), Fallback.objects.count()) == (2, 1)
 
 
 def test_one_way_is_an_ordinary_message(ways: list[TemplateVersion], now: datetime) -> None:
     mei = make_profile(email="mei@example.com", now=now)
     plan([mei], ways[2:], now)
+    assert plan([mei], ways[2:], now) == [None]
+    with pytest.raises(KeyReused):
+        plan([mei], [ways[2], ways[1]], now)
     assert (Delivery.objects.count(), Fallback.objects.count()) == (1, 0)
     with pytest.raises(ValueError, match="190"):
         plan([mei], ways, now, prefix="x" * 190)
