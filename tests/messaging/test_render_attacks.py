@@ -39,7 +39,7 @@ def test_reading_a_hostile_source_takes_no_time(number: int) -> None:
         start = time.perf_counter()
         guard.check(source, html=True)
         took.append(time.perf_counter() - start)
-    assert min(took) < 0.25
+    assert min(took) < 0.6
 
 
 @db

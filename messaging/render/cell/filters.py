@@ -20,6 +20,7 @@ from common.money import exponent
 from common.naming import full_name
 
 from .limits import NUMBER, TEXT, Refused
+from .readers import Reader, grouped, reader_of
 
 Filter = Callable[..., Any]
 FILTERS: dict[str, Filter] = {}
@@ -32,10 +33,6 @@ TESTS: dict[str, Callable[..., Any]] = {
         "==", "!=", "<", "<=", ">", ">=",
     )
 }  # fmt: skip
-MONTHS = (
-    "January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November",
-    "December",
-)  # fmt: skip
 SYMBOLS = {"USD": "$", "EUR": "€", "GBP": "£", "JPY": "¥", "KRW": "₩", "INR": "₹"}
 CHINESE_SYMBOLS = {"CNY": "¥", "USD": "US$", "EUR": "€", "GBP": "£", "JPY": "JP¥", "HKD": "HK$", "TWD": "NT$"}
 
@@ -192,26 +189,25 @@ def rounded(value: Any, digits: int = 0) -> Any:
 @named("number")
 @pass_context
 def number(context: Context, value: Any, digits: int | None = None) -> str:
-    """12345.5 → "12,345.5"; `digits` after the point, as many as there are when left out."""
-    amount = _number(value)
-    if digits is not None:
-        return f"{amount:,.{min(max(int(digits), 0), 6)}f}"
-    return f"{amount:,}"
+    """12345.5 → "12,345.5", for de "12.345,5"; `digits` after the point, as many as there are when left out."""
+    return grouped(_number(value), None if digits is None else min(max(int(digits), 0), 6), _reader(context))
 
 
 @named("money")
 @pass_context
 def money(context: Context, minor: Any, currency: str = "") -> str:
-    """Minor units to a price as the reader writes it: 1250 → "$12.50", for zh "US$12.50"; the currency is the
-    workspace's when left out."""
+    """Minor units to a price as the reader writes it: 1250 → "$12.50", for zh "US$12.50", for de "12,50 $"; the
+    currency is the workspace's when left out."""
     amount = _number(minor)
     brand = context.get("brand")
     code = str(currency or (brand.get("currency", "") if isinstance(brand, dict) else ""))
     digits = exponent(code)
     symbol = (CHINESE_SYMBOLS if language(context) == "zh" else SYMBOLS).get(code)
-    shown = f"{abs(amount) / 10**digits:,.{digits}f}"
+    reader = _reader(context)
+    shown = grouped(abs(amount) / 10**digits, digits, reader)
     minus = "-" if amount < 0 else ""
-    return f"{minus}{symbol}{shown}" if symbol else f"{minus}{shown} {code}".rstrip()
+    price = reader.price.format(a=shown, s=symbol) if symbol else f"{shown} {code}".rstrip()
+    return f"{minus}{price}"
 
 
 @named("date")
@@ -224,12 +220,10 @@ def day(context: Context, value: Any, form: str = "long") -> str:
         raise Refused(f"date knows long, short and iso, not '{form[:20]}'")
     if form == "iso":
         return f"{at.year:04d}-{at.month:02d}-{at.day:02d}"
-    if language(context) == "zh":
-        return f"{at.month}月{at.day}日" if form == "short" else f"{at.year}年{at.month}月{at.day}日"
-    month = MONTHS[at.month - 1]
-    if form == "short":
-        return f"{month[:3]} {at.day}" if _american(context) else f"{at.day} {month[:3]}"
-    return f"{month} {at.day}, {at.year}" if _american(context) else f"{at.day} {month} {at.year}"
+    reader = _reader(context)
+    names = reader.brief if form == "short" and reader.brief else reader.months
+    written = reader.short if form == "short" else reader.long
+    return written.format(d=at.day, m=at.month, n=names[at.month - 1], y=at.year)
 
 
 @named("time")
@@ -270,8 +264,9 @@ def language(context: Context) -> str:
     return str(context.get("locale") or "en").replace("_", "-").split("-")[0].lower()
 
 
-def _american(context: Context) -> bool:
-    return str(context.get("locale") or "").replace("_", "-").lower() == "en-us"
+def _reader(context: Context) -> Reader:
+    """How the reader writes numbers and days."""
+    return reader_of(str(context.get("locale") or "en"))
 
 
 def _listed(value: Any) -> Any:
