@@ -30,6 +30,7 @@ TIMETABLE: dict[str, Entry] = {
     "listen": Entry("messaging.tasks.listen", 2, "Judge clicks and match receipts that waited"),
     "reconcile": Entry("messaging.tasks.reconcile", 3600, "Count the ledger against itself, once a day"),
     "fetch-mail": Entry("messaging.tasks.fetch", 60, "Fetch bounces, complaints and replies from mailboxes"),
+    "keep-habits": Entry("messaging.tasks.keep_habits", 86400, "Slow down for who does not read, learn best hours"),
     "refresh": Entry("segments.tasks.refresh", 10, "Bring the members of segments up to date"),
     "score": Entry("segments.tasks.score", 10, "Score the people who changed or fell silent"),
     "judge": Entry("segments.tasks.judge", 10, "Judge the health of people who changed or fell silent"),

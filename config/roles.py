@@ -25,6 +25,10 @@ RIGHTS: Mapping[str, str] = {
     "messaging.start_pause": gettext_noop("Can pause sending"),
     "messaging.lift_pause": gettext_noop("Can lift a pause"),
     "messaging.suppress_address": gettext_noop("Can suppress an address"),
+    "messaging.lift_suppression": gettext_noop("Can lift the suppression of an address"),
+    "messaging.import_suppression": gettext_noop("Can import a suppression list"),
+    "messaging.export_suppression": gettext_noop("Can export the suppression list"),
+    "messaging.state_consent": gettext_noop("Can record a consent by hand"),
     "messaging.ask_feed": gettext_noop("Can ask a feed now"),
     "messaging.ask_copyrequest": gettext_noop("Can ask a model for copy"),
     "messaging.approve_copydraft": gettext_noop("Can approve proposed copy"),
@@ -80,6 +84,9 @@ EXTRA: Mapping[str, frozenset[str]] = {
             "messaging.approve_copydraft",
             "messaging.start_pause",
             "messaging.cancel_delivery",
+            "messaging.add_sendingrule",
+            "messaging.change_sendingrule",
+            "messaging.delete_sendingrule",
         ]
     ),
     "sender": frozenset(
@@ -94,6 +101,10 @@ EXTRA: Mapping[str, frozenset[str]] = {
             "messaging.start_pause",
             "messaging.lift_pause",
             "messaging.suppress_address",
+            "messaging.import_suppression",
+            "messaging.state_consent",
+            "messaging.add_preference",
+            "messaging.change_preference",
             "common.change_parked",
         ]
     ),

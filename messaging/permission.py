@@ -275,14 +275,14 @@ def suppress_value(channel: str, value: str, reason: str, now: datetime, *, note
     kept, made = Suppression.objects.get_or_create(
         channel=channel, digest=hashed, defaults={"reason": reason, "at": now, "note": note}
     )
-    if not made and _gravity(reason) > _gravity(kept.reason):
+    if not made and gravity(reason) > gravity(kept.reason):
         Suppression.objects.filter(pk=kept.pk).update(reason=reason, at=now, note=note)
         kept.reason, made = reason, True
     Address.objects.filter(channel=channel, value=value).exclude(suppressed=kept.reason).update(suppressed=kept.reason)
     return made
 
 
-def _gravity(reason: str) -> int:
+def gravity(reason: str) -> int:
     """Reasons that stop transactional mail too outweigh those that do not."""
     return 1 if reason in (Suppression.Reason.HARD, Suppression.Reason.ERASED) else 0
 

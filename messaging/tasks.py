@@ -12,13 +12,15 @@ from celery import shared_task
 from common.clock import now as clock_now
 from messaging.answers import settle_clicks
 from messaging.asking import ask_all
+from messaging.best_hours import learn_hours
 from messaging.consents import read_consents
 from messaging.copywriting.asking import answer_due
+from messaging.fallback import fall_back
 from messaging.mailbox import fetch_mail, mailboxes
 from messaging.outbox.books import reconcile as reconcile_ledger
-from messaging.fallback import fall_back
 from messaging.outbox.send import send_due
 from messaging.outbox.sweep import sweep as sweep_ledger
+from messaging.sunset import run_sunset
 from messaging.words import match_receipts
 
 log = logging.getLogger(__name__)
@@ -67,3 +69,10 @@ def fetch() -> None:
 def reconcile() -> None:
     """Count the last days' messages against themselves, once a day."""
     reconcile_ledger(clock_now())
+
+
+@shared_task(name="messaging.tasks.keep_habits")
+def keep_habits() -> None:
+    """Where a rule asks for it: slow down for who does not read us, and learn the hours at which people read."""
+    run_sunset(clock_now())
+    learn_hours(clock_now())

@@ -46,6 +46,7 @@ TITLES: Mapping[str, Any] = {
     names.CORRECTED: gettext_lazy("Traits corrected by a person"),
     names.PREFERENCE_CHANGED: gettext_lazy("Chose how often to hear from us"),
     names.UNSUBSCRIBED: gettext_lazy("Unsubscribed from %(topic)s"),
+    names.SUNSET: gettext_lazy("Does not read us: %(what)s after %(ignored)s messages"),
     names.COMPLAINED: gettext_lazy("Complained about a message"),
     names.BOUNCED: gettext_lazy("A message bounced (%(kind)s)"),
     names.MESSAGE_FAILED: gettext_lazy("A message failed"),

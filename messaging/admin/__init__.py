@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from messaging import timeline
-from messaging.admin import accounts, books, copywriting, feeds, permission, words
+from messaging.admin import accounts, books, copywriting, feeds, permission, rules, words
 from messaging.admin.blocks import BlockAdmin
 from messaging.admin.deliveries import DeliveryAdmin
 from messaging.admin.templates import TemplateAdmin
 
 __all__ = [
-    "BlockAdmin", "DeliveryAdmin", "TemplateAdmin", "accounts", "books", "copywriting", "feeds", "permission",
+    "BlockAdmin", "DeliveryAdmin", "TemplateAdmin", "accounts", "books", "copywriting", "feeds", "permission", "rules",
     "timeline", "words",
 ]  # fmt: skip

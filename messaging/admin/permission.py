@@ -2,29 +2,36 @@
 
 from __future__ import annotations
 
+import io
 from typing import Any
 
 from django import forms
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
 from django.db import transaction
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse, StreamingHttpResponse
 from django.urls import reverse
 from django.utils.safestring import SafeString
 from django.utils.text import capfirst
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from unfold.contrib.filters.admin import ChoicesDropdownFilter, FieldTextFilter, RangeDateFilter
-from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
+from unfold.widgets import (
+    UnfoldAdminFileFieldWidget,
+    UnfoldAdminSelectWidget,
+    UnfoldAdminTextInputWidget,
+    UnfoldBooleanSwitchWidget,
+)
 
 from common import audit, clock
-from common.admin import LargePage, NoDelete, Page, ReadOnly, reason_of, route, show
+from common.admin import LargePage, NoDelete, Page, ReadOnly, complain, reason_of, route, show
 from messaging import overview
 from messaging.channels import channels
-from messaging.models import Address, Pause, Suppression, Topic
+from messaging.models import Address, Consent, Pause, Preference, Suppression, Topic
 from messaging.models.classes import MessageClass
 from messaging.outbox import pauses
-from messaging.permission import suppress
+from messaging.permission import give_consent, lift_suppression, suppress, withdraw
+from messaging.suppressions import BadFile, export_list, import_list
 from segments.admin.people import PANELS, Panel
 
 
@@ -35,12 +42,19 @@ class TopicAdmin(NoDelete, Page):
     hint = _("A topic is what people agree to: offers, news, service. Marketing templates need one.")
     list_display = ["title", "key", "purpose", "opt_in", "description"]
     search_fields = ["key", "name", "name_zh"]
-    fields = ["key", "name", "name_zh", "purpose", "opt_in", "description", "description_zh"]
-    prepopulated_fields = {"key": ["name"]}
+    fields = ["key", "name", "name_zh", "purpose", "opt_in", "confirmation", "description", "description_zh"]
 
     @admin.display(description=_("name"), ordering="name")
     def title(self, topic: Topic) -> str:
         return topic.title
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Topic | None = None) -> list[str]:
+        """What people agreed to serves the purpose that it served then: another purpose is another topic."""
+        stated = obj is not None and Consent.objects.filter(topic=obj.key).exists()
+        return ["key", "purpose"] if stated else []
+
+    def get_prepopulated_fields(self, request: HttpRequest, obj: Topic | None = None) -> dict[str, Any]:
+        return {} if obj is not None else {"key": ["name"]}
 
     def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
         if db_field.name == "purpose":
@@ -51,6 +65,21 @@ class TopicAdmin(NoDelete, Page):
                 widget=UnfoldAdminSelectWidget(),
             )
         return super().formfield_for_dbfield(db_field, request, **kwargs)
+
+
+class StatementForm(forms.Form):
+    """What somebody said elsewhere, and where the proof of it lies."""
+
+    topic = forms.ChoiceField(label=_("topic"), widget=UnfoldAdminSelectWidget())
+    action = forms.ChoiceField(
+        label=_("said"), widget=UnfoldAdminSelectWidget(), choices=[("withdrawn", _("no")), ("given", _("yes"))]
+    )
+    reason = forms.CharField(label=_("how and where we know"), max_length=200, widget=UnfoldAdminTextInputWidget())
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        topics = Topic.objects.exclude(purpose="transactional").order_by("key")
+        self.fields["topic"].choices = [("*", _("everything")), *((one.key, one.title) for one in topics)]  # type: ignore[attr-defined]
 
 
 @admin.register(Address)
@@ -80,7 +109,41 @@ class AddressAdmin(ReadOnly, LargePage):
             original=address,
             address=address,
             history=history,
+            form=StatementForm(),
         )
+
+    @route("<int:pk>/state/", "messaging.state_consent")
+    def state(self, request: HttpRequest, pk: int) -> HttpResponse:
+        """Record what somebody said elsewhere (by phone, on paper), with where the proof lies."""
+        address, now = self.find(request, pk), clock.now()
+        where = reverse("admin:messaging_address_change", args=[pk])
+        form = StatementForm(request.POST)
+        if not form.is_valid():
+            complain(
+                request,
+                [f"{form.fields[name].label}: {' '.join(map(str, said))}" for name, said in form.errors.items()],
+            )
+            return self.back(request, where)
+        topic, why = form.cleaned_data["topic"], form.cleaned_data["reason"]
+        verb = give_consent if form.cleaned_data["action"] == Consent.Action.GIVEN else withdraw
+        proof = {"by": str(request.user), "reason": why}
+        verb(address, topic, now=now, source="by hand", evidence=proof)
+        what = {"topic": topic, "action": form.cleaned_data["action"]}
+        audit.record("consent.state", f"address:{pk}", now=now, actor=request.user, reason=why, detail=what)
+        return self.back(request, where, gettext("The statement is on record."))
+
+    @route("<int:pk>/lift/", "messaging.lift_suppression")
+    def lift(self, request: HttpRequest, pk: int) -> HttpResponse:
+        """Write to this address again: somebody decided so, and says why."""
+        address, now, why = self.find(request, pk), clock.now(), reason_of(request)
+        where = reverse("admin:messaging_address_change", args=[pk])
+        if not why or address.suppressed == Suppression.Reason.ERASED:
+            return self.back(
+                request, where, gettext("Say why; an erased address stays as it is."), level=messages.ERROR
+            )
+        lift_suppression(address)
+        audit.record("address.lift", f"address:{pk}", now=now, actor=request.user, reason=why)
+        return self.back(request, where, gettext("This address may be written to again."))
 
     @route("<int:pk>/suppress/", "messaging.suppress_address")
     def suppress(self, request: HttpRequest, pk: int) -> HttpResponse:
@@ -120,10 +183,49 @@ class SuppressionAdmin(ReadOnly, LargePage):
     search_fields = ["=digest"]
     ordering = ["-id"]
     fields = ["at", "channel", "reason", "note", "digest"]
+    list_before_template = "admin/messaging/suppression/before.html"
+
+    @route("import/", "messaging.import_suppression", methods=("GET", "POST"))
+    def upload(self, request: HttpRequest) -> HttpResponse:
+        """A list as a file: what would happen, or did, with every refused line."""
+        form, said = ListForm(request.POST or None, request.FILES or None), {}
+        if request.method == "POST" and form.is_valid():
+            said = self._take(request, form, dry=form.cleaned_data["dry"])
+        return self.page(
+            request, "admin/messaging/suppression/upload.html", gettext("Import a list"), form=form, **said
+        )
+
+    def _take(self, request: HttpRequest, form: ListForm, *, dry: bool) -> dict[str, Any]:
+        now = clock.now()
+        lines = io.TextIOWrapper(form.cleaned_data["file"].file, encoding="utf-8-sig", errors="replace", newline="")
+        try:
+            taken = import_list(lines, now=now, dry=dry)
+        except BadFile as error:
+            form.add_error("file", str(error))
+            return {}
+        if not dry:
+            what = {"new": taken.new, "known": taken.known, "refused": taken.refused}
+            audit.record("suppression.import", "suppressions", now=now, actor=request.user, detail=what)
+        return {"taken": taken, "dry": dry}
+
+    @route("export/", "messaging.export_suppression", methods=("GET",))
+    def download(self, request: HttpRequest) -> Any:
+        named = request.GET.get("addresses") == "1"
+        audit.record("suppression.export", "suppressions", now=clock.now(), actor=request.user, detail={"named": named})
+        answer = StreamingHttpResponse(export_list(addresses=named), content_type="text/csv; charset=utf-8")
+        answer["Content-Disposition"] = 'attachment; filename="suppressions.csv"'
+        return answer
 
     @admin.display(description=_("keyed hash"))
     def short_digest(self, row: Suppression) -> SafeString | str:
         return show.code(f"{row.digest[:12]}…")
+
+
+class ListForm(forms.Form):
+    """A list of addresses that get nothing more."""
+
+    file = forms.FileField(label=_("file"), help_text=_("CSV in UTF-8"), widget=UnfoldAdminFileFieldWidget())
+    dry = forms.BooleanField(label=_("only count"), required=False, initial=True, widget=UnfoldBooleanSwitchWidget())
 
 
 class PauseForm(forms.Form):
@@ -227,7 +329,8 @@ def _subject(scope: str, value: str) -> str:
 
 
 def _addresses(profile: Any, now: Any) -> dict[str, Any]:
-    return {"addresses": overview.addresses_of(profile.pk)}
+    wish = Preference.objects.filter(profile=profile.pk).first()
+    return {"addresses": overview.addresses_of(profile.pk), "preference": wish}
 
 
 PANELS.append(Panel(_("consents"), "admin/messaging/address/panel.html", _addresses, "messaging.view_address"))

@@ -25,6 +25,7 @@ CORRECTED = "@corrected"  # traits
 CONSENT_CHANGED = "@consent_changed"  # channel, topic, action
 PREFERENCE_CHANGED = "@preference_changed"  # at_most, period, paused_until (no more is null)
 UNSUBSCRIBED = "@unsubscribed"  # channel, topic, delivery
+SUNSET = "@sunset"  # channel, what ("slowed", "stopped"), ignored
 COMPLAINED = "@complained"  # channel, delivery
 BOUNCED = "@bounced"  # channel, kind, delivery
 MESSAGE_FAILED = "@message_failed"  # reason, delivery
