@@ -43,9 +43,10 @@ class Twilio:
             "Content-Type": "application/x-www-form-urlencoded",
         }
         self._said, self._most = _from(sender), _sms.most_segments(sender)
-        callback = str(sender.settings.get("status_callback") or "")
-        if callback:
-            self._said["StatusCallback"] = callback
+        self._callback = str(sender.settings.get("status_callback") or "")
+
+    def _told(self, message: Outgoing) -> dict[str, str]:
+        return {"StatusCallback": _with_ref(self._callback, message.ref)} if self._callback else {}
 
     def post(self, message: Outgoing) -> _http.Verdict:
         text = message.parts.get("text", "")
@@ -54,8 +55,15 @@ class Twilio:
         wrong = _sms.too_long(text, self._most)
         if wrong:
             return _http.permanent(wrong)
-        body = urlencode({**self._said, "To": message.to, "Body": text}, errors="replace").encode()
+        body = urlencode(
+            {**self._said, **self._told(message), "To": message.to, "Body": text}, errors="replace"
+        ).encode()
         return _http.ask(self._url, partial(judged, at=message.at), body=body, headers=self._headers)
+
+
+def _with_ref(callback: str, ref: str) -> str:
+    """The address of a report with our message's id: Twilio's own says nothing about it, and is signed as a whole."""
+    return f"{callback}{'&' if '?' in callback else '?'}ref={quote(ref, safe='')}"
 
 
 def _from(sender: Sender) -> dict[str, str]:

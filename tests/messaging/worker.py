@@ -13,6 +13,8 @@ def main(name: str, seconds: float = 120) -> None:
     """Look, sweep, sleep; ends when every message has reached a state that only time can change."""
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tests.settings")
     django.setup()
+    from django.db import InterfaceError, OperationalError, connections
+
     from common.clock import now
     from messaging.models import Delivery
     from messaging.outbox.send import send_due
@@ -21,13 +23,16 @@ def main(name: str, seconds: float = 120) -> None:
 
     ends = time.monotonic() + seconds
     while time.monotonic() < ends:
-        sweep(now())
-        report = send_due(worker=name, now_fn=now, render=render_plainly, seconds=5)
-        if report.claimed == 0:
+        try:
+            sweep(now())
+            report = send_due(worker=name, now_fn=now, render=render_plainly, seconds=5)
             open_states = ("planned", "claimed", "attempting")
-            if not Delivery.objects.filter(state__in=open_states, not_before__lte=now()).exists():
+            waiting = Delivery.objects.filter(state__in=open_states, not_before__lte=now())
+            if report.claimed == 0 and not waiting.exists():
                 return
-            time.sleep(0.2)
+        except (OperationalError, InterfaceError):  # as a task would: this look fails, the next one connects anew
+            connections.close_all()
+        time.sleep(0.2)
 
 
 if __name__ == "__main__":

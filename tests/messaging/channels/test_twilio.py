@@ -68,7 +68,7 @@ def test_a_message_is_a_form_and_its_sid_the_reference(provider: Gateway) -> Non
         Answer(Outcome.SENT, "201", f"SM{GOOD.removeprefix('+')}")
     ]
     form = provider.asked[0].form
-    assert form == {"From": SHOP, "StatusCallback": callback, "To": GOOD, "Body": "Hello 梅 & co"}
+    assert form == {"From": SHOP, "StatusCallback": f"{callback}?ref=ref-0", "To": GOOD, "Body": "Hello 梅 & co"}
     assert provider.asked[0].headers["content-type"] == "application/x-www-form-urlencoded"
 
 
