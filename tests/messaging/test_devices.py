@@ -5,15 +5,17 @@ from __future__ import annotations
 import json
 from datetime import datetime, timedelta
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 import time_machine
 from django.test import Client
 
 from messaging import devices, tokens
-from messaging.models import Address, Attempt, Consent, Delivery, Device
+from messaging.models import Address, Attempt, Consent, Delivery, Device, Template
 from messaging.outbox.send import send_due
 from messaging.permission import lift_suppression, withdraw
+from messaging.publish import publish_template
 from segments import erase
 from segments.merge import merge
 from segments.models import Profile
@@ -232,3 +234,31 @@ def test_devices_follow_a_merge_and_go_with_an_erasure(mei: Profile, now: dateti
     assert Address.objects.filter(channel="push", profile=mei).count() == 1, "what a merge brought is used"
     erase.erase(mei, now=now)
     assert not Device.objects.exists()
+
+
+def test_a_tap_leads_through_our_redirect_with_utm(
+    gateway: Gateway, mei: Profile, now: datetime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    google = account(gateway, monkeypatch)
+    post(app(mei, now), {"channel": "push", "token": "phone"})
+    content = {"title": "Hello {{ profile.first_name }}\n", "body": "Gift", "url": "https://shop.example/gift?a=1#top"}
+    template = Template.objects.create(
+        key="tap",
+        name="Tap",
+        channel="push",
+        klass="transactional",
+        content={"en": content},
+        sample={"profile": {"first_name": "Mei"}},
+    )
+    version = publish_template(template, now=now)
+    utm = {"utm_source": "shop", "utm_medium": "push", "utm_campaign": "gift"}
+    queue_to([mei], version, now=now, utm=utm)
+    assert send_due(worker="test", now_fn=lambda: now).states == {"accepted": 1}
+    message = google.messages[0]
+    assert message["notification"] == {"title": "Hello Mei", "body": "Gift"}
+    tap = urlsplit(message["data"]["url"])
+    answer = Client(HTTP_USER_AGENT="Shop/1 (Phone)").get(tap.path)
+    assert tap.path.startswith("/c/")
+    assert (answer.status_code, answer["Location"]) == (
+        302, "https://shop.example/gift?a=1&utm_source=shop&utm_medium=push&utm_campaign=gift#top",
+    )  # fmt: skip

@@ -27,6 +27,7 @@ _INLINER = css_inline.CSSInliner(load_remote_stylesheets=False, keep_style_tags=
 _TEXT = ParserConfig(display_links=True)
 _SPOT = re.compile(r"pjl(\d{4})ljp")
 _IN_TEXT = re.compile(r"https?://[^\s<>\"'()\[\]{}]+", re.IGNORECASE)
+PLAIN = ("text", "url")  # parts without markup whose addresses are links; `url` is where a tap on a push leads
 _OWN = re.compile(r"\blinks\s*\.\s*(unsubscribe|preferences|view)\b")
 _BRAND = re.compile(r"\{\{-?\s*brand\.url\s*-?\}\}")
 _ROW = re.compile(r"<(/?)(?:table|tbody|thead|tfoot|tr)\b[^>]*>", re.IGNORECASE)
@@ -46,16 +47,17 @@ def build(sources: Mapping[str, str], kind: Kind) -> Page:
     with _noting(page, "preheader"):
         preheader = shield_only(sources.get("preheader", ""))
     for name, source in sources.items():
-        if name in ("preheader", "text"):
+        if name in ("preheader", *PLAIN):
             continue
         with _noting(page, name):
             if name == "mjml" or name in kind.html:
                 _markup(page, name, source, preheader, kind)
             else:
                 page.parts[name] = shield_only(source)
-    if sources.get("text"):
-        with _noting(page, "text"):
-            page.parts["text"] = _plain(page, sources["text"], kind)
+    for name in PLAIN:
+        if sources.get(name):
+            with _noting(page, name):
+                page.parts[name] = _plain(page, name, sources[name], kind)
     return page
 
 
@@ -191,15 +193,15 @@ def _is_logic(line: str, shielded: Shielded) -> bool:
     return bool(tags) and not unmarked(line).strip() and all(tag.startswith("{%") for tag in tags)
 
 
-def _plain(page: Page, source: str, kind: Kind) -> str:
-    """A text part as its author wrote it; addresses in it become places too."""
+def _plain(page: Page, part: str, source: str, kind: Kind) -> str:
+    """A plain part as its author wrote it; addresses in it become places too."""
     shielded = shield(source, markup=False)
 
     def spot(found: re.Match[str]) -> str:
         url = found[0].rstrip(".,;:!?。，；：！？")
         place, fault = _place(url, {}, shielded, kind)
         if fault:
-            page.faults.append(("text", fault))
+            page.faults.append((part, fault))
         return (_spot(page, place) if place else url) + found[0][len(url) :]
 
     return _restored(page, shielded, _IN_TEXT.sub(spot, shielded.text), html=False)
