@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 from django.db.models import Q
@@ -24,6 +25,25 @@ def equals(column: str, key: str, value: Scalar) -> Q:
     else:
         sqlite = (_NUMBER_SQLITE.format(sign="="), [path, path, value])
     return Q(Sql(column, postgres=_contains({key: value}), sqlite=sqlite))
+
+
+def equals_any(column: str, key: str, values: Sequence[Scalar]) -> Q:
+    """The key holds one of these very values: one condition however many they are, since a database bounds how deep
+    a chain of ORs may be (SQLite: 1,000)."""
+    if len(values) == 1:
+        return equals(column, key, values[0])
+    path, held = _path(key), "JSON_EXTRACT({col}, %s) IN (SELECT value FROM json_each(%s))"
+    truths = [str(value).lower() for value in values if isinstance(value, bool)]
+    texts = [value for value in values if isinstance(value, str)]
+    numbers = [value for value in values if not isinstance(value, bool | str)]
+    sqlite = (
+        "COALESCE(CASE JSON_TYPE({col}, %s)"
+        f" WHEN 'text' THEN {held} WHEN 'integer' THEN {held} WHEN 'real' THEN {held}"
+        " WHEN 'true' THEN %s WHEN 'false' THEN %s END, 0)"
+    )
+    told = [path, path, json.dumps(texts), *[path, json.dumps(numbers)] * 2, "true" in truths, "false" in truths]
+    each = [json.dumps({key: value}, ensure_ascii=False) for value in values]
+    return Q(Sql(column, postgres=("{col} @> ANY(%s::jsonb[])", [each]), sqlite=(sqlite, told)))
 
 
 def has_element(column: str, key: str, value: Scalar) -> Q:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import reduce
-from operator import or_
 from typing import Annotated, Any
 
 from django.db.models import Q, QuerySet
@@ -89,7 +88,7 @@ def _passes(name: str, wanted: Any) -> Q:
 
 
 def _any(name: str, values: list[jsonsql.Scalar]) -> Q:
-    return reduce(or_, (jsonsql.equals(COLUMN, name, value) for value in values))
+    return jsonsql.equals_any(COLUMN, name, values)
 
 
 def _contains(name: str, value: str) -> Q:

@@ -34,7 +34,7 @@ def equals_any(trait: str, values: Sequence[Scalar]) -> Q:
     """The trait is one of the values."""
     if trait in TEXTS:
         return Q(**{f"{trait}__in": [_as_stored(trait, value) for value in values]})
-    return reduce(or_, (jsonsql.equals(JSON, trait, value) for value in values))
+    return jsonsql.equals_any(JSON, trait, values)
 
 
 def contains(trait: str, value: Scalar) -> Q:

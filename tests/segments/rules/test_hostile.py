@@ -73,3 +73,20 @@ def test_what_no_database_can_store_is_told_with_its_place() -> None:
     assert sorted(problem.path for problem in caught.value.problems) == [
         "all.0.params.event", "all.0.params.where", "all.0.params.where.kind.1", "all.0.params.where.n",
     ]  # fmt: skip
+
+
+@pytest.mark.django_db
+def test_as_many_values_as_may_be_are_asked_in_one_condition() -> None:
+    mei = make_profile(traits={"n": 499, "t": "v499", "b": True, "f": 2.5})
+    bo = make_profile(traits={"n": "499", "t": 499, "b": 1, "f": "2.5"})
+    make_fact(mei, "Viewed", n=499)
+    make_fact(bo, "Viewed", n="499")
+    numbers, texts = list(range(500)), [f"v{n}" for n in range(500)]
+    asked = [("n", numbers), ("t", texts), ("b", [True, *numbers[2:]]), ("f", [2.5, *texts[1:]])]
+    for trait, values in asked:
+        rule = parse_rule({"op": "trait", "params": {"trait": trait, "op": "any_of", "values": values}})
+        assert set(people(rule, At(NOW, ZONE)).values_list("pk", flat=True)) == {mei.pk}, trait
+    where = {f"p{n}": {"none_of": numbers} for n in range(9)} | {"n": numbers}
+    leaf = {"op": "event_count", "params": {"event": "Viewed", "where": where}}
+    for raw in (leaf, {"any": [leaf] * 40}):
+        assert set(people(parse_rule(raw), At(NOW, ZONE)).values_list("pk", flat=True)) == {mei.pk}
