@@ -22,7 +22,7 @@ from django.utils.translation import gettext
 from common import audit, clock
 from common.admin import Page, complain, route
 from common.params import Invalid
-from messaging.admin.content import LABELS, label_of, parse
+from messaging.admin.content import label_of, parse
 from messaging.admin.frames import sandboxed
 from messaging.channels import ChannelError
 from messaging.linting import find_all
@@ -225,9 +225,9 @@ def shown(template: Template, wish: Wish) -> HttpResponse:
 def _pieces(rendered: Rendered) -> dict[str, Any]:
     parts = rendered.parts
     html = parts.get("html", "")
-    texts = [(LABELS.get(name, name), text) for name, text in parts.items() if name not in (*HEADS, "html") and text]
+    texts = [(label_of(name), text) for name, text in parts.items() if name not in (*HEADS, "html") and text]
     return {
-        "heads": [(name, LABELS.get(name, name), parts[name]) for name in HEADS if parts.get(name)],
+        "heads": [(name, label_of(name), parts[name]) for name in HEADS if parts.get(name)],
         "html": html,
         "size": round(len(html.encode("utf-8", "replace")) / 1000, 1),
         "texts": texts,
