@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib import messages
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
@@ -69,9 +69,9 @@ class OutboxPages(Page):
         asked = request.POST if request.method == "POST" else request.GET
         action = asked.get("action", "")
         chosen = {field: asked[name][:120] for name, field in SCOPES.items() if name in asked}
-        if action not in RIGHTS:
-            raise Http404
         now, where = clock.now(), reverse("admin:messaging_delivery_outbox")
+        if action not in RIGHTS:
+            return self.back(request, where, gettext("Choose here what is to be done."), level=messages.WARNING)
         if not request.user.has_perm(RIGHTS[action]):
             return self.back(request, where, gettext("You may not do that."), level=messages.ERROR)
         why, number = reason_of(request), asked.get("confirmed", "")

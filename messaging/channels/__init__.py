@@ -47,7 +47,7 @@ class Answer:
     provider_ref: str = ""
     retry_at: datetime | None = None
     bounce: Bounce = Bounce.NONE
-    slows: bool = field(default=False, compare=False)  # with transient: the provider asks the whole account to slow down
+    slows: bool = field(default=False, compare=False)  # with transient: the whole account must slow down
     gone: tuple[int, ...] = ()
 
 

@@ -53,7 +53,7 @@ def test_right_books_are_kept_and_silent(now: datetime, sent: list[int]) -> None
 
 
 WRONGS: dict[str, Callable[[int], None]] = {
-    "twice": lambda pk: again(pk) or Delivery.objects.filter(pk=pk).update(attempts=2) and None,
+    "twice": lambda pk: again(pk) or (Delivery.objects.filter(pk=pk).update(attempts=2) and None),
     "unbooked": lambda pk: Delivery.objects.filter(pk=pk).update(state="cancelled") and None,
     "unproven": lambda pk: Attempt.objects.filter(delivery=pk).update(outcome="unknown") and None,
     "unmarked": lambda pk: Attempt.objects.filter(delivery=pk).delete() and None,
