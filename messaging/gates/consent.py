@@ -28,7 +28,9 @@ class ConsentGate(Gate):
     classes: ClassVar[frozenset[str]] = frozenset({"lifecycle", "marketing"})
 
     def columns(self, now: datetime) -> Mapping[str, Any]:
-        said = Consent.objects.filter(Q(topic=OuterRef("topic")) | Q(topic=EVERYTHING), address=OuterRef("address"))
+        said = Consent.objects.filter(
+            Q(topic=OuterRef("topic")) | Q(topic=EVERYTHING), address=OuterRef("address"), action=Consent.Action.GIVEN
+        )
         return {
             "consent_given": F("address__consents"),
             "consent_refused": F("address__refusals"),
