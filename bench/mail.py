@@ -31,7 +31,8 @@ ENVIRON = {"QUIET_HOURS": "email=00:00-00:00", "LOG_LEVEL": "ERROR"}  # the gate
 
 @contextmanager
 def sink() -> Iterator[int]:
-    """postfix's smtp-sink on a free port; it accepts everything and keeps nothing."""
+    """postfix's smtp-sink on a free port; it accepts everything and keeps nothing. It offers no pipelining, so that both
+    sides of a race speak one command at a time."""
     import socket
 
     program = shutil.which("smtp-sink") or "/usr/sbin/smtp-sink"
@@ -39,7 +40,7 @@ def sink() -> Iterator[int]:
         probe.bind(("127.0.0.1", 0))
         port = int(probe.getsockname()[1])
     user = ["-u", "nobody"] if os.geteuid() == 0 else []
-    process = subprocess.Popen([program, *user, f"127.0.0.1:{port}", "200"])
+    process = subprocess.Popen([program, "-p", *user, f"127.0.0.1:{port}", "200"])
     try:
         time.sleep(0.5)
         yield port
