@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import transaction
+from django.db.models import Max
 
 from common.clock import database_now
 from common.semijoin import has
@@ -29,7 +30,7 @@ from segments.refresh.task import (
     whole_choice,
     write,
 )
-from segments.rules.compile import people
+from segments.rules.compile import living, people
 from segments.rules.order import read_by
 
 LOST = timedelta(minutes=10)
@@ -48,22 +49,23 @@ def refresh_everyone(pk: int, now: datetime, *, choice: Choice) -> Refreshed:
         run = start(task, mode, choice)
     since = task.since(horizon())
     entering, leaving = _whole_difference(task)
-    report = Refreshed(segment.key, str(mode), candidates=len(entering) + len(leaving))
+    report = Refreshed(segment.key, str(mode), candidates=living().count())
     fire = mode != SegmentRun.Mode.BUILD or segment.fire_on_build
     total, done = max(1, len(entering) + len(leaving)), 0
     for coming, going in _slices(entering, leaving):
         with transaction.atomic():
             if not _may_write(task, run):
-                return _abandon(run, report)
+                return _abandon(task, run, report)
             report = write(task, run, since, coming, going, report, fire=fire)
             done += len(coming) + len(going)
-            SegmentRun.objects.filter(pk=run.pk).update(progress=100 * done // total)
+            counts = {"entered": report.entered, "left": report.left}
+            SegmentRun.objects.filter(pk=run.pk).update(progress=100 * done // total, **counts)
     with transaction.atomic():
         if not _may_write(task, run):
-            return _abandon(run, report)
+            return _abandon(task, run, report)
         end(task, run, report)
         arrive(task, since, resized=True, built=True)
-        if not fire and (report.entered or report.left):
+        if not fire and (report.entered or report.left or _was_begun_before(run)):
             _rebuild_readers(segment.key)
     return report
 
@@ -85,8 +87,10 @@ def _may_write(task: Task, run: SegmentRun) -> bool:
     return SegmentRun.objects.filter(pk=run.pk, state=RUNNING).exists()
 
 
-def _abandon(run: SegmentRun, report: Refreshed) -> Refreshed:
-    """The rule changed, another pass was quicker, or somebody stopped this one; the next refresh goes on."""
+def _abandon(task: Task, run: SegmentRun, report: Refreshed) -> Refreshed:
+    """The rule changed, another pass was quicker, or somebody stopped this one; the next refresh goes on. What was
+    written stays, so the size is that of who is in it now."""
+    Segment.objects.filter(pk=task.segment.pk).update(size=Membership.objects.filter(segment=task.segment).count())
     counts: dict[str, Any] = {"entered": report.entered, "left": report.left, "finished_at": database_now()}
     move(SegmentRun.objects.filter(pk=run.pk), SegmentRun.MOVES, SegmentRun.State.CANCELLED, **counts)
     return replace(report, mode="cancelled")
@@ -98,6 +102,13 @@ def _is_under_way(segment: Segment) -> bool:
     lost = running.filter(started_at__lt=database_now() - LOST)
     move(lost, SegmentRun.MOVES, SegmentRun.State.FAILED, error="the worker stopped", finished_at=database_now())
     return running.exists()
+
+
+def _was_begun_before(run: SegmentRun) -> bool:
+    """Whether a build that did not end, since the last one that did, has written a part of this difference."""
+    builds = SegmentRun.objects.filter(segment=run.segment_id, mode=SegmentRun.Mode.BUILD, pk__lt=run.pk)
+    last = builds.filter(state=SegmentRun.State.DONE).aggregate(pk=Max("pk"))["pk"] or 0
+    return builds.filter(pk__gt=last).exclude(entered=0, left=0).exists()
 
 
 def _rebuild_readers(key: str) -> None:

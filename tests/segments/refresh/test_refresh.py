@@ -50,7 +50,7 @@ def test_a_first_build_is_silent_and_later_changes_are_facts() -> None:
     mei, bo = make_profile(email="mei@example.com"), make_profile(email="bo@example.com")
     make_fact(mei, "Viewed", at=NOW)
     segment = make_segment("lookers", viewed())
-    assert refresh() == [Refreshed("lookers", "build", 1, 1, 0)]
+    assert refresh() == [Refreshed("lookers", "build", 2, 1, 0)]
     assert told() == []
     make_fact(bo, "Viewed", at=NOW)
     assert refresh()[0].entered == 1
@@ -172,7 +172,7 @@ def test_a_big_build_is_written_in_batches_and_can_be_stopped(monkeypatch: pytes
     assert (segment.state, segment.built_number, len(members("all"))) == ("paused", 0, 6)
     assert refresh() == []
     Segment.objects.update(state="active")
-    assert refresh() == [Refreshed("all", "build", 1, 1, 0)]
+    assert refresh() == [Refreshed("all", "build", 7, 1, 0)]
     assert members("all") == {row.pk for row in people}
 
 
