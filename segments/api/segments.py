@@ -16,6 +16,7 @@ from common.periods import zone
 from segments.api.base import ApiView
 from segments.api.people import user_ids
 from segments.models import Membership, Segment
+from segments.patience import LONG, TooSlow, patient
 from segments.rules.compile import people
 from segments.rules.explain import sentence
 from segments.rules.operators import At
@@ -46,7 +47,7 @@ class SegmentDetailSerializer(SegmentSerializer):
 
 
 class CountSerializer(serializers.Serializer[Any]):
-    count = serializers.IntegerField()
+    count = serializers.IntegerField(allow_null=True, help_text="Null when counting takes longer than a few seconds")
     as_of = serializers.DateTimeField(allow_null=True)
     live = serializers.BooleanField(help_text="Counted now rather than at the last refresh")
 
@@ -106,7 +107,12 @@ class Count(OfSegment):
         row, now = self.segment, self.now
         if not self.asked()["live"]:
             return Response(CountSerializer({"count": row.size, "as_of": row.evaluated_at, "live": False}).data)
-        count = people(parse_rule(row.rule), At(now, zone(settings.WORKSPACE_ZONE))).count()
+        count: int | None
+        try:
+            with patient(LONG):
+                count = people(parse_rule(row.rule), At(now, zone(settings.WORKSPACE_ZONE))).count()
+        except TooSlow:
+            count = None
         return Response(CountSerializer({"count": count, "as_of": now, "live": True}).data)
 
 

@@ -68,10 +68,14 @@ def test_counting_that_takes_too_long_is_null(monkeypatch: pytest.MonkeyPatch) -
 
     monkeypatch.setattr("segments.live.people", never)
     monkeypatch.setattr("segments.api.segment_verbs.overlaps", never)
+    monkeypatch.setattr("segments.api.segments.people", never)
     Segment.objects.create(key="cn", name="China", rule=CHINESE)
     program = a_program("segments:read")
     assert program.post("/api/rules/preview", {"rule": CHINESE}).json()["count"] is None
     assert program.get("/api/segments/cn/overlap").json() == {"results": None}
+    assert program.get("/api/segments/cn/count").json() == {"count": 0, "as_of": None, "live": False}
+    live = program.get("/api/segments/cn/count", live=True).json()
+    assert (live["count"], live["live"]) == (None, True)
 
 
 def test_a_segment_is_made_changed_and_built_anew_only_for_another_rule() -> None:
