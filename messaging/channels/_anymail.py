@@ -14,6 +14,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime
+from functools import partial
+from itertools import takewhile
 from typing import Any
 
 import requests
@@ -46,7 +48,7 @@ STATUSES = {
 
 class AnymailConnection:
     """A session with the provider. `begun` are the messages (refs) that a call has taken along, whose answers have
-    perhaps not been asked for yet."""
+    perhaps not been asked for yet; a call takes along what follows without a gap, since answers go by their order."""
 
     def __init__(self, sender: Sender) -> None:
         self._sender, self._esp = sender, _http.setting(sender, "esp")
@@ -67,7 +69,7 @@ class AnymailConnection:
                 yield _http.NOT_BEGUN
                 continue
             if self._batch and message.ref not in self.begun | self._alone:
-                self._send_together([one for one in batch[place:] if self._fits(one, message)])
+                self._send_together(list(takewhile(partial(self._fits, first=message), batch[place:])))
             known = self._answers.pop(message.ref) if message.ref in self._answers else None
             yield known if known is not None else self._send_one(message)
 
