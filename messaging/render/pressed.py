@@ -10,7 +10,7 @@ import threading
 from collections.abc import Mapping
 from pathlib import Path
 
-from messaging.render.cell.limits import PRESS_SECONDS
+from messaging.render.cell.limits import PRESS_PATIENCE
 from messaging.render.press.contract import Kind, Page
 from messaging.render.process import Died, Process
 
@@ -78,8 +78,8 @@ def _ask(sources: Mapping[str, str], kind: Kind) -> Page:
         "locale": kind.locale,
     }
     try:
-        _press.tell(json.dumps(request, ensure_ascii=False), PRESS_SECONDS)
-        said = _press.hear(PRESS_SECONDS)
+        _press.tell(json.dumps(request, ensure_ascii=False), PRESS_PATIENCE)
+        said = _press.hear(PRESS_PATIENCE)
     except (Died, ValueError) as error:
         _close()
         raise error if isinstance(error, Died) else Died("answered nonsense") from None

@@ -15,7 +15,7 @@ from messaging.models import Template
 from messaging.places import Image, Link, Place, fault_of
 from messaging.publish import compile_template, preview_template
 from messaging.render import pressed
-from messaging.render.cell.limits import PRESS_SECONDS, SOURCE
+from messaging.render.cell.limits import PRESS_PATIENCE, SOURCE
 from messaging.render.press.contract import Kind
 from messaging.render.press.scan import scan
 from tests.messages import make_topic
@@ -76,7 +76,7 @@ def test_hostile_sources_cost_bounded_time_and_memory(name: str, warm: None) -> 
     start, before = time.perf_counter(), rss()
     page = pressed.build({"subject": "Hello", part: source}, EMAIL)
     took = time.perf_counter() - start
-    assert took < 3 * PRESS_SECONDS + 2, took  # together, then each part alone, then the rest, and new processes
+    assert took < 3 * PRESS_PATIENCE + 2, took  # together, then each part alone, then the rest, and new processes
     assert rss() - before < 60
     assert page.parts["subject"] == "Hello"
     assert page.faults == [] or {where for where, _ in page.faults} <= {part, "html"}
@@ -106,7 +106,7 @@ def test_a_hostile_draft_is_refused_or_frozen_within_its_bounds(name: str, warm:
         with pytest.raises(Invalid) as raised:
             verb(template)
         assert all(problem.path.startswith("content.en") for problem in raised.value.problems)
-    assert time.perf_counter() - start < 2 * (3 * PRESS_SECONDS + 3)
+    assert time.perf_counter() - start < 2 * (3 * PRESS_PATIENCE + 3)
 
 
 def test_the_press_has_nothing(warm: None) -> None:
@@ -189,5 +189,5 @@ def test_a_page_survives_the_way_to_the_press_and_back(warm: None) -> None:
     assert page.links == [Place(page.links[0].url, "go", True, False, True)] * len(page.links)
     assert page.seen["html"].links == (Link(1, "https://x.example/{{ a }}"),)
     frozen: dict[str, Any] = page.frozen()
-    assert sorted(frozen) == ["html", "links", "preheader", "subject", "text"]
+    assert sorted(frozen) == ["html", "links", "subject", "text"]
     assert frozen["subject"] == "您好 {{ profile.first_name }}"

@@ -13,7 +13,8 @@ NUMBER = 10**15  # the largest constant, operand or result
 MEMORY = 512 * 1024 * 1024  # address space of the child
 SECONDS = 1.0  # one message
 PRESS_MEMORY = 768 * 1024 * 1024  # address space of the press, libraries and all
-PRESS_SECONDS = 2.0  # one locale worked from its sources
+PRESS_SECONDS = 2.0  # of the processor, about, for one locale worked from its sources
+PRESS_PATIENCE = 6.0  # by the wall clock: a busy machine is no hostile source
 
 
 class Refused(Exception):

@@ -49,7 +49,7 @@ def serve(read: BinaryIO, write: BinaryIO) -> None:
     _say(write, {"ready": True})
     while (size := read.read(4)) and len(size) == 4:
         request = json.loads(read.read(int.from_bytes(size, "big")))
-        allow_time(PRESS_SECONDS)
+        allow_time(PRESS_SECONDS / 2)
         try:
             answer = press(request)
         except MemoryError:

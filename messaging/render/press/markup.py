@@ -32,6 +32,8 @@ _OWN = re.compile(r"\blinks\s*\.\s*(unsubscribe|preferences|view)\b")
 _BRAND = re.compile(r"\{\{-?\s*brand\.url\s*-?\}\}")
 _ROW = re.compile(r"<(/?)(?:table|tbody|thead|tfoot|tr)\b[^>]*>", re.IGNORECASE)
 _CELL = re.compile(r"<(/?)(?:td|th)\b[^>]*>", re.IGNORECASE)
+_LAST = re.compile(r"<!--pjx\d{4}xjp-->")
+MARK = 17  # characters of a mark between elements
 _BODY = re.compile(r"<body[^>]*>", re.IGNORECASE)
 _HIDDEN = (
     '<div style="display:none;font-size:1px;line-height:1px;max-height:0;max-width:0;opacity:0;overflow:hidden;'
@@ -117,9 +119,20 @@ def _from_mjml(text: str, locale: str) -> str:
 
 def _settled(text: str, own_tables: bool) -> str:
     """A loop over rows stays around the rows: parsers put the first mark before the <tbody> they add."""
-    if own_tables:
-        return re.sub(r"((?:<!--pjx\d{4}xjp-->\s*)+)<tbody>", r"<tbody>\1", text)
-    return text
+    if not own_tables or "<tbody>" not in text:
+        return text
+    *pieces, last = text.split("<tbody>")
+    return "".join(f"{before}<tbody>{marks}" for before, marks in map(_trailing_marks, pieces)) + last
+
+
+def _trailing_marks(text: str) -> tuple[str, str]:
+    """A text without the marks at its end, and those marks; looked for from the end, so that many cost no more."""
+    at = len(text)
+    while True:
+        end = len(text[:at].rstrip()) if text[at - 1 : at].isspace() else at
+        if not _LAST.fullmatch(text, max(end - MARK, 0), end):
+            return text[:at], text[at:]
+        at = end - MARK
 
 
 def _dangers(tree: LexborHTMLParser) -> list[str]:
