@@ -22,6 +22,7 @@ from messaging.feed.address import faults, slots
 from messaging.feed.feeding import try_now
 from messaging.feed.fetch import RESERVED, SECRET, SECRET_NAME
 from messaging.feed.kept import is_resting
+from messaging.feed.words import in_words
 from messaging.models import Feed
 from messaging.render.preview import sample_of
 
@@ -84,19 +85,19 @@ class FeedAdmin(NoDelete, Page):
 
     hint = _("No feed yet. A feed brings another server's JSON into templates; its host must stand in FEED_HOSTS.")
     form = FeedForm
-    list_display = ["title", "written", "host", "learns", "the_state", "answered_at", "error"]
+    list_display = ["title", "written", "host", "learns", "the_state", "answered_at", "went_wrong"]
     list_filter = [("active", BooleanRadioFilter)]
     search_fields = ["key", "name", "name_zh", "url"]
     ordering = ["key"]
     prepopulated_fields: dict[str, Any] = {}
-    readonly_fields = ["the_state", "learns", "asked_at", "answered_at", "error"]
+    readonly_fields = ["the_state", "learns", "asked_at", "answered_at", "went_wrong"]
     change_form_outer_before_template = "admin/messaging/feed/verbs.html"
     fieldsets = [
         (None, {"fields": ["name", "name_zh", "key", "active"]}),
         (_("Where"), {"fields": ["url", "headers", "pick"]}),
         (_("How long"), {"fields": ["ttl", "stale", "timeout"]}),
         (_("Without an answer"), {"fields": ["fallback", "sample"]}),
-        (_("How it is doing"), {"fields": ["the_state", "learns", "asked_at", "answered_at", "error"]}),
+        (_("How it is doing"), {"fields": ["the_state", "learns", "asked_at", "answered_at", "went_wrong"]}),
     ]
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:
@@ -129,7 +130,7 @@ class FeedAdmin(NoDelete, Page):
         audit.record("feed.asked", f"feed:{feed.key}", now=now, actor=request.user, detail={"error": got.error})
         where = reverse("admin:messaging_feed_change", args=[pk])
         if got.error:
-            said = gettext("No answer to use: %(error)s") % {"error": got.error}
+            said = gettext("No answer to use: %(error)s") % {"error": in_words(got.error)}
             return self.back(request, where, said, level=messages.ERROR)
         return self.back(request, where, gettext("It answered; the answer is kept as the sample."))
 
@@ -149,6 +150,10 @@ class FeedAdmin(NoDelete, Page):
     def learns(self, feed: Feed) -> SafeString | str:
         names = [name for name in slots(feed.url) if name != "locale"]
         return show.pill("held", ", ".join(names)) if names else gettext("nothing")
+
+    @admin.display(description=_("last error"))
+    def went_wrong(self, feed: Feed) -> str:
+        return in_words(feed.error) or "–"
 
     @admin.display(description=_("state"))
     def the_state(self, feed: Feed) -> SafeString | str:

@@ -1,7 +1,7 @@
 """What feeds said before, and how they are doing: shared values in the database, people's in the cache, and a breaker.
 
-A value that was asked for a person is never written to the database: it lives in Django's cache until it is too old,
-so that erasing a person leaves nothing behind.
+A value that was asked for a person is never written to the database: it lives in Django's cache, under a hash of the
+address and for a day at most, so that erasing a person leaves no row behind.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from messaging.models.feeds import Feed, FeedValue
 TRIP = 5  # failures in a row
 REST = timedelta(seconds=60)  # the first pause; it doubles with every failure after it
 LONGEST_REST = timedelta(minutes=15)
+PERSONAL = timedelta(days=1)
 MOST_VALUES = 60  # per shared feed, that is languages
 Key = tuple[int, str]  # feed, hash of the address
 
@@ -65,8 +66,9 @@ def _from_database(keys: Collection[Key]) -> dict[Key, Value]:
 
 
 def usable(feed: Feed) -> timedelta:
-    """How long a value may be shown at all."""
-    return timedelta(seconds=feed.ttl + feed.stale)
+    """How long a value may be shown at all; what was asked for a person, a day at most."""
+    span = timedelta(seconds=feed.ttl + feed.stale)
+    return min(span, PERSONAL) if is_personal(feed.url) else span
 
 
 def is_fresh(value: Value, feed: Feed, now: datetime) -> bool:

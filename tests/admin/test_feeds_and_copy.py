@@ -114,8 +114,11 @@ def test_asking_now_keeps_a_sample_and_tells_an_error(shop: Any, login: Any, ser
     assert (feed.sample, server.paths) == ({"sky": "clear"}, ["/w?c=Suzhou"])
     server.says("/w", {}, 302, Location="http://127.0.0.1/")
     assert said(login("author").post(where, follow=True)) == ["No answer to use: HTTP 302 (a redirect is not followed)"]
+    assert said(login("author", "zh-hans").post(where, follow=True)) == ["没有可用的回答：HTTP 302（不跟随重定向）"]
+    page = login("viewer", "zh-hans").get(reverse("admin:messaging_feed_changelist")).content.decode()
+    assert "HTTP 302（不跟随重定向）" in page
     assert login("viewer").post(where).status_code == 403
-    assert len(server.asked) == 2
+    assert len(server.asked) == 3
 
 
 def test_authors_may_look_at_feeds_and_not_change_them(shop: Any, login: Any) -> None:

@@ -345,6 +345,18 @@ def test_a_personal_feed_is_asked_once_per_address_and_leaves_no_row(server: Fee
     assert FeedValue.objects.count() == 0
 
 
+@db
+def test_what_was_asked_for_a_person_is_kept_a_day_at_most() -> None:
+    mine = make_feed("mine", "https://api.shop.example/?c={profile.city}", ttl=300, stale=7 * 86400)
+    shared = make_feed("shared", "https://api.shop.example/", ttl=300, stale=7 * 86400)
+    assert (kept.usable(mine), kept.usable(shared)) == (timedelta(days=1), timedelta(days=7, seconds=300))
+    kept.keep(mine, {"https://api.shop.example/?c=Kiel": {"sky": "clear"}}, NOW)
+    key = (mine.pk, kept.digest("https://api.shop.example/?c=Kiel"))
+    assert kept.recall({key: mine}, NOW + timedelta(hours=23))[key].value == {"sky": "clear"}
+    assert kept.recall({key: mine}, NOW + timedelta(hours=25)) == {}
+    assert FeedValue.objects.count() == 0
+
+
 @real
 def test_a_person_without_what_the_address_needs_gets_the_fallback_or_an_error(server: FeedServer) -> None:
     server.says("/w", {"sky": "clear"})
