@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from common.buckets import BUCKETS
-from segments.models import Profile
+from common.semijoin import has
+from segments.models import Profile, Segment
 from segments.patience import TooSlow, patient
 from segments.reads import LiveCount, about_how_many, at, samples
 from segments.rules.compile import people
@@ -66,6 +67,15 @@ def estimate(rule: Rule, *, now: datetime) -> LiveCount:
     sampled = people(rule, at(now)).filter(bucket__lt=int(BUCKETS * SHARE)).count()
     spread = (sampled * (1 - SHARE)) ** 0.5 * 1.96
     return LiveCount(round(sampled / SHARE), exact=False, margin=round(spread / SHARE))
+
+
+def how_many_come_in(segment: Segment, rule: Rule, *, now: datetime) -> int | None:
+    """How many people a build of the segment would let in now who are not in it; None when that takes too long."""
+    try:
+        with patient(LONG):
+            return people(rule, at(now)).exclude(has(segment.memberships.all(), None)).count()
+    except TooSlow:
+        return None
 
 
 def because(reason: Reason) -> list[str]:

@@ -14,6 +14,8 @@ from common import audit, clock
 from common.admin import route
 from common.states import ForbiddenMove, move
 from segments import overlaps
+from segments.admin.builder.problems import prove
+from segments.live import how_many_come_in
 from segments.models import Segment
 from segments.patience import LONG, TooSlow, patient
 from segments.refresh import build_anew, cancel_run
@@ -24,12 +26,21 @@ class SegmentRoutes:
 
     find: Any
     back: Any
+    page: Any
 
     @route("<int:pk>/rebuild/", "segments.rebuild_segment")
     def rebuild(self, request: HttpRequest, pk: int) -> HttpResponse:
-        """Build the members anew at the next look. It tells nobody unless the box was ticked."""
+        """Build the members anew at the next look. It tells nobody unless the box was ticked, and then only once
+        the number of those who would come in was shown."""
         segment, now = self.find(request, pk), clock.now()
         fires = request.POST.get("fires") == "yes"
+        if fires and request.POST.get("sure") != "yes":
+            rule, _problems = prove(segment.rule, key=segment.key)
+            coming = how_many_come_in(segment, rule, now=now) if rule else None
+            answer: HttpResponse = self.page(
+                request, "admin/segments/segment/rebuild.html", gettext("Rebuild"), segment=segment, coming=coming
+            )
+            return answer
         build_anew(segment, fire=fires)
         subject = f"segment:{segment.key}"
         audit.record("segment.rebuild", subject, now=now, actor=request.user, detail={"fires": fires})
@@ -89,8 +100,8 @@ class SegmentRoutes:
 
     def _home(self, request: HttpRequest, pk: int, said: str, *, level: int = messages.SUCCESS) -> HttpResponse:
         where = reverse("admin:segments_segment_change", args=[pk])
-        answer: HttpResponse = self.back(request, where, said, level=level)
-        return answer
+        home: HttpResponse = self.back(request, where, said, level=level)
+        return home
 
 
 def is_due(segment: Segment) -> bool:

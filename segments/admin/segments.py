@@ -40,6 +40,25 @@ class SegmentForm(forms.ModelForm):  # type: ignore[type-arg]
         fields = ["name", "name_zh", "key", "description", "rule"]
 
     rule = RuleField(label="")
+    seen = forms.IntegerField(required=False, min_value=0, widget=forms.HiddenInput)  # the rule that was on the screen
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.initial["seen"] = self.instance.rule_number
+
+    def clean_seen(self) -> Any:
+        """Whoever saves second is told; saving once more then is meant."""
+        seen = self.cleaned_data["seen"]
+        rows = Segment.objects.filter(pk=self.instance.pk).select_for_update(no_key=True)
+        number = rows.values_list("rule_number", flat=True).first()
+        if seen is not None and number is not None and seen != number:
+            again: Any = self.data.copy()  # type: ignore[attr-defined]
+            again["seen"] = str(number)
+            self.data = again
+            raise ValidationError(
+                gettext("Somebody saved this while you were writing. Yours is not saved yet; it stands below.")
+            )
+        return seen
 
     def clean_rule(self) -> Any:
         raw = self.cleaned_data["rule"]
@@ -64,7 +83,7 @@ class SegmentAdmin(RuleRoutes, SegmentRoutes, ScoreRoutes, ScoreSettings, NoDele
     change_form_template = "admin/segments/segment/change_form.html"
     fieldsets = [
         (None, {"fields": ["name", "name_zh", "key", "description"]}),
-        (_("The rule"), {"fields": ["rule"]}),
+        (_("The rule"), {"fields": ["rule", "seen"]}),
     ]
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:
@@ -87,10 +106,13 @@ class SegmentAdmin(RuleRoutes, SegmentRoutes, ScoreRoutes, ScoreSettings, NoDele
         return {**given, "rule": rule}
 
     def save_model(self, request: HttpRequest, obj: Segment, form: Any, change: bool) -> None:
-        """Another rule is a new number: the members are built anew, and that build fires nothing."""
-        if change and "rule" in form.changed_data:
-            give_rule(obj, obj.rule)
-        super().save_model(request, obj, form, change)
+        """Another rule is a new number: the members are built anew, and that build fires nothing. Only what the form
+        holds is written: a refresh may have moved the rest meanwhile."""
+        if change:
+            fresh = give_rule(obj, obj.rule) if "rule" in form.changed_data else []
+            obj.save(update_fields=["name", "name_zh", "description", *fresh])
+        else:
+            super().save_model(request, obj, form, change)
         if "rule" in form.changed_data:
             audit.record("segment.rule", f"segment:{obj.key}", now=clock.now(), actor=request.user, detail=obj.rule)
 

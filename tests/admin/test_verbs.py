@@ -8,7 +8,9 @@ from typing import Any
 
 import pytest
 from bs4 import BeautifulSoup
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
@@ -16,7 +18,8 @@ from campaigns.models import Enrolment, Journey
 from common.models import ApiKey, AuditEntry, Parked
 from common.models.keys import hash_key
 from messaging.models import Address, Delivery, Pause, Suppression, Template
-from segments.models import Segment, SegmentRun
+from segments.models import Membership, Segment, SegmentRun
+from segments.rules.compile import living
 
 
 def said(answer: Any) -> str:
@@ -165,12 +168,40 @@ def test_a_new_rule_is_a_new_number_and_fires_nothing(shop: Any, login: Any) -> 
     assert audited("segment.rule").subject == "segment:slipping-away"
 
 
-def test_a_rebuild_fires_only_if_asked(shop: Any, login: Any) -> None:
-    segment = Segment.objects.get(key="vip")
-    for fires in ("", "yes"):
-        post(login("author"), "segments_segment_rebuild", segment.pk, fires=fires)
+def test_whoever_saves_second_is_told_and_a_refresh_is_not_set_back(shop: Any, login: Any) -> None:
+    made = Segment.objects.create(key="two-tabs", name="Two", rule={"all": []})
+    url, client = reverse("admin:segments_segment_change", args=[made.pk]), login("author")
+    lapsed, mature = ({"op": "stage", "params": {"stages": [stage]}} for stage in ("lapsed", "mature"))
+    tab = {"name": "Two", "seen": "1"}
+    assert client.post(url, {**tab, "rule": json.dumps(lapsed)}).status_code == 302
+    late = client.post(url, {**tab, "rule": json.dumps(mature)})
+    assert "Somebody saved this while you were writing" in late.content.decode()
+    made.refresh_from_db()
+    assert (made.rule, made.rule_number) == (lapsed, 2)
+    seen = BeautifulSoup(late.content, "html.parser").select_one("[name=seen]")
+    assert seen is not None
+    with CaptureQueriesContext(connection) as queries:
+        again = client.post(url, {**tab, "seen": seen["value"], "rule": json.dumps(mature)})
+    assert again.status_code == 302
+    made.refresh_from_db()
+    assert (made.rule, made.rule_number) == (mature, 3)
+    saved = [one["sql"] for one in queries if one["sql"].startswith('UPDATE "segments_segment"')]
+    assert len(saved) == 1
+    assert not any(name in saved[0] for name in ("cursor_", "evaluated_at", "built_number", "size", '"state"'))
+
+
+def test_a_rebuild_fires_only_if_asked_after_the_number_was_shown(shop: Any, login: Any) -> None:
+    segment = Segment.objects.create(key="all", name="All", rule={"all": []}, built_number=1)
+    people = living().count()
+    Membership.objects.create(segment=segment, profile=living()[0], entered_at=shop)
+    shown = post(login("author", "zh-hans"), "segments_segment_rebuild", segment.pk, fires="yes")
+    assert f"现在将有 {people - 1} 人进入" in shown.content.decode()
+    segment.refresh_from_db()
+    assert (segment.built_number, segment.fire_on_build) == (1, False), "nothing is done yet"
+    for asked in ({}, {"fires": "yes", "sure": "yes"}):
+        post(login("author"), "segments_segment_rebuild", segment.pk, **asked)
         segment.refresh_from_db()
-        assert (segment.built_number, segment.fire_on_build) == (0, bool(fires))
+        assert (segment.built_number, segment.fire_on_build) == (0, bool(asked))
 
 
 def test_a_key_is_shown_once_and_revoked(shop: Any, login: Any) -> None:
