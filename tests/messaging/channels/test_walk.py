@@ -28,8 +28,13 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 def send(now: datetime) -> dict[str, int]:
     """Send what is due; how many messages stand in which state then. The ledger is asked and not the report: on a busy
-    machine a message may not have begun within two seconds of its marker, and goes out with the next group."""
-    send_due(worker="test", now_fn=lambda: now)
+    machine a message may not have begun within two seconds of its marker, and goes out with the next group; or its
+    rendering was out of time, and it is claimed once more."""
+    for _ in range(5):
+        send_due(worker="test", now_fn=lambda: now)
+        slow = Delivery.objects.filter(state="planned", reason__startswith="render:")  # its child was not quick enough
+        if not slow.update(not_before=now):
+            break
     return dict(Counter(Delivery.objects.values_list("state", flat=True)))
 
 
