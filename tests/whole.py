@@ -11,7 +11,19 @@ from django.db.models import F
 
 from campaigns.models import Arm, Assignment, Conversion, Credit, Enrolment, Experiment, Touch, Visit
 from common.models import AuditEntry, Parked
-from messaging.models import Account, Address, Attempt, Click, Consent, Delivery, Device, Fallback, Receipt
+from messaging.models import (
+    Account,
+    Address,
+    Attempt,
+    BestHour,
+    Click,
+    Consent,
+    Delivery,
+    Device,
+    Fallback,
+    Preference,
+    Receipt,
+)
 from segments.growth.ledger import earn, spend
 from segments.models import (
     Award,
@@ -111,6 +123,8 @@ def _earn(profile: Profile, mark: str, ground: dict[str, Any], at: datetime) -> 
 
 def _write(profile: Profile, mark: str, ground: dict[str, Any], at: datetime, email: str) -> None:
     address = Address.objects.create(channel="email", value=email, profile=profile, consents=["offers"], created_at=at)
+    Preference.objects.create(profile=profile, at_most=1, updated_at=at, source=mark)
+    BestHour.objects.create(profile=profile, channel="email", hour=9, computed_at=at)
     Device.objects.create(
         address=address, channel="push", digest=f"{mark}-{profile.pk}", token=mark, registered_at=at, seen_at=at,
     )  # fmt: skip
