@@ -172,3 +172,8 @@ def test_the_database_and_the_file_agree_on_cdnow() -> None:
         assert (here.on(n), here.since(n), here.within(n, n + 6)) == (file.on(n), file.since(n), file.within(n, n + 6))
         assert here.on(n).active <= here.within(n, n + 6).active <= here.since(n).active
     assert curve(here, reach=3)[1] == here.on(1)
+
+
+def test_the_first_and_the_last_day_of_a_month_belong_to_it() -> None:
+    people = [{date(2026, 3, 1), date(2026, 3, 31)}, {date(2026, 2, 28), date(2026, 4, 1)}]
+    assert mean_daily_share(people, year=2026, month=3) == pytest.approx(2 / 31 / 1)
