@@ -26,13 +26,14 @@ HTML = (
 TEXT = "Hello {{ profile.first_name }} 你好\n" + "lorem ipsum\n" * 20 + "{{ links.unsubscribe }}\n"
 SENDER = "Shop <shop@example.com>"
 SUBJECT = "Hello {{ profile.first_name }}"
-ENVIRON = {"QUIET_HOURS": "email=00:00-00:00", "LOG_LEVEL": "ERROR"}  # the gate works, and never holds
+# The gate of quiet hours works, and never holds.
+ENVIRON = {"QUIET_HOURS": "email=00:00-00:00", "LOG_LEVEL": "ERROR"}
 
 
 @contextmanager
 def sink() -> Iterator[int]:
-    """postfix's smtp-sink on a free port; it accepts everything and keeps nothing. It offers no pipelining, so that both
-    sides of a race speak one command at a time."""
+    """postfix's smtp-sink on a free port; it accepts everything and keeps nothing. It offers no pipelining, so that
+    both sides of a race speak one command at a time."""
     import socket
 
     program = shutil.which("smtp-sink") or "/usr/sbin/smtp-sink"
