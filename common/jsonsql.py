@@ -60,6 +60,24 @@ def has_element(column: str, key: str, value: Scalar) -> Q:
     return Q(Sql(column, postgres=_contains({key: [value]}), sqlite=sqlite))
 
 
+def contains_some(column: str, key: str, values: Sequence[Scalar], *, every: bool) -> Q:
+    """The key holds a text that contains one (or `every` one) of the values, letters as they are written, or a list
+    that has it: one condition however many values there are."""
+    path, words = _path(key), [value for value in values if isinstance(value, str)]
+    wanted = "NOT EXISTS (SELECT 1 FROM {} WHERE NOT {})" if every else "EXISTS (SELECT 1 FROM {} WHERE {})"
+    within = wanted.format("unnest(%s::text[]) AS word", "(strpos({col} ->> %s::text, word) > 0)")
+    listed = [json.dumps({key: [value]}, ensure_ascii=False) for value in values]
+    postgres = (
+        f"({{col}} @> {'ALL' if every else 'ANY'}(%s::jsonb[])"
+        f" OR COALESCE({_TYPES} = 'string' AND %s AND {within}, FALSE))"
+    )
+    told = [listed, key, not every or len(words) == len(values), words, key]
+    sqlite = wanted.format("json_each(%s) AS word", f"({_HELD_SQLITE})")
+    return Q(
+        Sql(column, postgres=(postgres, told), sqlite=(sqlite, [json.dumps(values, ensure_ascii=False), *[path] * 3]))
+    )
+
+
 def list_has(column: str, value: str) -> Q:
     """The column itself is a list with this text in it."""
     return Q(
@@ -144,6 +162,13 @@ def month_day(column: str, key: str, dates: list[str]) -> Q:
 
 _KINDS: dict[type, tuple[str, ...]] = {str: ("text",), int: ("integer", "real"), float: ("integer", "real")}
 _NUMBER_SQLITE = "COALESCE(JSON_TYPE({{col}}, %s) IN ('integer', 'real') AND JSON_EXTRACT({{col}}, %s) {sign} %s, 0)"
+_HELD_SQLITE = (
+    "CASE JSON_TYPE({col}, %s)"
+    " WHEN 'text' THEN word.type = 'text' AND INSTR(JSON_EXTRACT({col}, %s), word.value) > 0"
+    " WHEN 'array' THEN EXISTS (SELECT 1 FROM json_each({col}, %s) AS held WHERE held.value = word.value"
+    " AND (held.type = word.type OR held.type IN ('integer', 'real') AND word.type IN ('integer', 'real')))"
+    " ELSE 0 END"
+)
 _DATE_SQLITE = (
     "JSON_TYPE({col}, %s) = 'text' AND JSON_EXTRACT({col}, %s) GLOB '[0-9][0-9][0-9][0-9]-[0-9][0-9]-[0-9][0-9]*'"
 )

@@ -6,6 +6,7 @@ takes "%" for itself. E-mail addresses are stored in small letters, so what they
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from datetime import date, timedelta
 from functools import reduce
@@ -19,6 +20,7 @@ from django.db.models.lookups import Exact, GreaterThan
 from common import jsonsql
 from common.jsonsql import Scalar
 from common.periods import start_of_day
+from common.semijoin import Sql
 from segments.rules.operators import _json
 
 TEXTS = frozenset(
@@ -43,6 +45,17 @@ def contains(trait: str, value: Scalar) -> Q:
         return Q(GreaterThan(_position(trait, value), 0))
     listed = jsonsql.has_element(JSON, trait, value)
     return listed | jsonsql.text(JSON, trait, value, start=False) if isinstance(value, str) else listed
+
+
+def contains_some(trait: str, values: Sequence[Scalar], *, every: bool) -> Q:
+    """A text that contains one (or `every` one) of the values, or a list that has it."""
+    if trait not in TEXTS:
+        return jsonsql.contains_some(JSON, trait, values, every=every)
+    stored = [_as_stored(trait, value) for value in values]
+    found = "NOT EXISTS (SELECT 1 FROM {} WHERE NOT {})" if every else "EXISTS (SELECT 1 FROM {} WHERE {})"
+    postgres = found.format("unnest(%s::text[]) AS word", "(strpos({col}, word) > 0)")
+    sqlite = found.format("json_each(%s) AS word", "(INSTR({col}, word.value) > 0)")
+    return Q(Sql(trait, postgres=(postgres, [stored]), sqlite=(sqlite, [json.dumps(stored, ensure_ascii=False)])))
 
 
 def starts(trait: str, value: str) -> Q:

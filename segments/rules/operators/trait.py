@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import re
 from datetime import date, timedelta
-from functools import reduce
-from operator import and_, or_
 from typing import Annotated, Literal
 
 from django.db.models import Q
@@ -168,8 +166,7 @@ class Trait(Operator[TraitParams]):
         if params.op in ("any_of", "none_of"):
             found = on.equals_any(params.trait, params.values)
             return found if params.op == "any_of" else ~found
-        each = [on.contains(params.trait, value) for value in params.values]
-        return reduce(or_ if params.op == "contains_any" else and_, each)
+        return on.contains_some(params.trait, params.values, every=params.op == "contains_all")
 
     def _compared(self, op: str, trait: str, value: Value) -> Q:
         if op in ("contains", "not_contains"):

@@ -111,3 +111,26 @@ def test_new_comparisons_are_said_in_both_languages() -> None:
     assert sentence(rule, "en") == "due is from 2026-03-01 to 2026-03-31"
     rule = trait("birthday", "anniversary_around", days=3)
     assert sentence(rule, "zh-hans") == "birthday 的周年日在前后 3 天内"
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("name", ["city", "home", "tags"])
+def test_one_or_each_of_many_values_is_one_condition(name: str) -> None:
+    """As many questions and values as a rule may hold: a chain of ORs would be too deep for SQLite."""
+    mei = make_profile(city="v1 v499", traits={"home": "v1 v499", "tags": ["v1", "v499", 7, True]})
+    many = [f"w{n}" for n in range(498)]
+
+    def found(op: str, values: list[Any]) -> bool:
+        return bool(matching(trait(name, op, values=values), [mei.pk], At(NOW, UTC_ZONE)))
+
+    assert [found("contains_any", [*many, word]) for word in ("v1", "v499", "v2")] == [True, True, False]
+    assert [found("contains_all", values) for values in (["v1", "v499"], ["v1", "v2"])] == [True, False]
+    if name == "tags":
+        assert [found("contains_any", [value, "x"]) for value in (7, True, 1, "7", 8, False)] == [
+            True,
+            True,
+            *[False] * 4,
+        ]
+        assert [found("contains_all", ["v1", value]) for value in (7, True, 1, "True")] == [True, True, False, False]
+    leaf = {"op": "trait", "params": {"trait": name, "op": "contains_any", "values": [*many, "v499"]}}
+    assert matching(parse_rule({"all": [leaf] * 200}), [mei.pk], At(NOW, UTC_ZONE)) == {mei.pk}
