@@ -33,6 +33,7 @@ RIGHTS: Mapping[str, str] = {
     "messaging.ask_copyrequest": gettext_noop("Can ask a model for copy"),
     "messaging.approve_copydraft": gettext_noop("Can approve proposed copy"),
     "segments.rebuild_segment": gettext_noop("Can rebuild a segment"),
+    "segments.fire_segment": gettext_noop("Can let journeys react to a rebuild"),
     "segments.export_profile": gettext_noop("Can export everything about a person"),
     "segments.erase_profile": gettext_noop("Can erase a person"),
     "segments.merge_profile": gettext_noop("Can merge two profiles"),
@@ -106,6 +107,8 @@ EXTRA: Mapping[str, frozenset[str]] = {
             "messaging.add_preference",
             "messaging.change_preference",
             "common.change_parked",
+            "segments.rebuild_segment",
+            "segments.fire_segment",
         ]
     ),
 }

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib import messages
+from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.urls import reverse
@@ -34,6 +35,8 @@ class SegmentRoutes:
         the number of those who would come in was shown."""
         segment, now = self.find(request, pk), clock.now()
         fires = request.POST.get("fires") == "yes"
+        if fires and not request.user.has_perm("segments.fire_segment"):
+            raise PermissionDenied(gettext("To let journeys react is the right of those who may send."))
         if fires and request.POST.get("sure") != "yes":
             rule, _problems = prove(segment.rule, key=segment.key)
             coming = how_many_come_in(segment, rule, now=now) if rule else None

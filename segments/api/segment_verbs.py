@@ -8,6 +8,7 @@ from django.db import transaction
 from django.utils.translation import get_language
 from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
+from rest_framework.exceptions import PermissionDenied
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -28,6 +29,7 @@ from segments.rules.order import prove_rule
 from segments.rules.tree import Rule
 
 KEY_LETTERS = 80
+FIRES = "journeys:enrol"
 
 
 class RuleRequest(serializers.Serializer[Any]):
@@ -51,11 +53,16 @@ class SaveRequest(serializers.Serializer[Any]):
     name_zh = serializers.CharField(max_length=200, required=False, allow_blank=True, default="")
     description = serializers.CharField(max_length=2000, required=False, allow_blank=True, default="")
     rule = serializers.JSONField()
-    fire = serializers.BooleanField(default=False, help_text="Let journeys react to who comes in with the next build")
+    fire = serializers.BooleanField(
+        default=False,
+        help_text="Let journeys react to who comes in with the next build; takes the scope journeys:enrol too",
+    )
 
 
 class RebuildRequest(serializers.Serializer[Any]):
-    fire = serializers.BooleanField(default=False, help_text="Let journeys react to who comes in")
+    fire = serializers.BooleanField(
+        default=False, help_text="Let journeys react to who comes in; takes the scope journeys:enrol too"
+    )
 
 
 class StateRequest(serializers.Serializer[Any]):
@@ -136,6 +143,7 @@ class Save(ApiView):
         given = self.body()
         if len(key) > KEY_LETTERS:
             raise Invalid([Problem("key", "A key has at most 80 letters.")])
+        _may_fire(request, given["fire"])
         _proven(given["rule"], key)
         row = _saved(key, given)
         audit.record("segment.rule", f"segment:{key}", now=self.now, actor=request.auth, detail={"rule": row.rule})
@@ -164,6 +172,7 @@ class Rebuild(ChangesSegment):
     def post(self, request: Request, key: str) -> Response:
         self.asked()
         row, fire = self.segment, self.body()["fire"]
+        _may_fire(request, fire)
         build_anew(row, fire=fire)
         return self.done("segment.rebuild", row, fires=fire)
 
@@ -229,6 +238,12 @@ class Overlaps(OfSegment):
         except TooSlow:
             return Response(OverlapAnswer({"results": None}).data)
         return Response(OverlapAnswer({"results": found}).data)
+
+
+def _may_fire(request: Request, fire: bool) -> None:
+    """Raises PermissionDenied: what makes journeys enrol people takes the scope for that."""
+    if fire and not request.auth.allows(FIRES):
+        raise PermissionDenied(f"To let journeys react, a key needs the scope '{FIRES}' too.")
 
 
 def _proven(raw: Any, key: str) -> Rule:

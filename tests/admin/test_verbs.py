@@ -194,12 +194,14 @@ def test_a_rebuild_fires_only_if_asked_after_the_number_was_shown(shop: Any, log
     segment = Segment.objects.create(key="all", name="All", rule={"all": []}, built_number=1)
     people = living().count()
     Membership.objects.create(segment=segment, profile=living()[0], entered_at=shop)
-    shown = post(login("author", "zh-hans"), "segments_segment_rebuild", segment.pk, fires="yes")
+    for asked in ({"fires": "yes"}, {"fires": "yes", "sure": "yes"}):
+        assert post(login("author"), "segments_segment_rebuild", segment.pk, **asked).status_code == 403
+    shown = post(login("sender", "zh-hans"), "segments_segment_rebuild", segment.pk, fires="yes")
     assert f"现在将有 {people - 1} 人进入" in shown.content.decode()
     segment.refresh_from_db()
     assert (segment.built_number, segment.fire_on_build) == (1, False), "nothing is done yet"
     for asked in ({}, {"fires": "yes", "sure": "yes"}):
-        post(login("author"), "segments_segment_rebuild", segment.pk, **asked)
+        post(login("sender"), "segments_segment_rebuild", segment.pk, **asked)
         segment.refresh_from_db()
         assert (segment.built_number, segment.fire_on_build) == (0, bool(asked))
 

@@ -89,7 +89,11 @@ def test_a_segment_is_made_changed_and_built_anew_only_for_another_rule() -> Non
     changed = program.post("/api/segments/cn/save", {**body, "rule": {"all": []}}).json()
     row = Segment.objects.get()
     assert (changed["building"], row.rule_number, row.fire_on_build, row.name) == (True, 2, False, "China")
-    assert program.post("/api/segments/cn/save", {**body, "fire": True}).status_code == 200
+    assert program.post("/api/segments/cn/save", {**body, "fire": True}).status_code == 403
+    row.refresh_from_db()
+    assert (row.rule_number, row.fire_on_build) == (2, False)
+    sender = a_program("segments:write", "journeys:enrol")
+    assert sender.post("/api/segments/cn/save", {**body, "fire": True}).status_code == 200
     row.refresh_from_db()
     assert (row.rule_number, row.fire_on_build) == (3, True)
     assert AuditEntry.objects.filter(action="segment.rule", subject="segment:cn").count() == 4
@@ -100,7 +104,11 @@ def test_rebuilding_stopping_and_pausing() -> None:
     row = Segment.objects.create(key="cn", name="China", rule=CHINESE, built_number=1)
     program = a_program("segments:write")
     assert codes(program.post("/api/segments/cn/cancel", {})) == [("not_building", None)]
-    assert program.post("/api/segments/cn/rebuild", {"fire": True}).json()["building"] is True
+    assert codes(program.post("/api/segments/cn/rebuild", {"fire": True})) == [("permission_denied", None)]
+    row.refresh_from_db()
+    assert (row.built_number, row.fire_on_build) == (1, False)
+    sender = a_program("segments:write", "journeys:enrol")
+    assert sender.post("/api/segments/cn/rebuild", {"fire": True}).json()["building"] is True
     run = SegmentRun.objects.create(segment=row, mode="build", as_of=NOW, started_at=NOW, progress=30, why="rule")
     (shown,) = a_program("segments:read").get("/api/segments/cn/runs").json()["results"]
     assert (shown["state"], shown["progress"], shown["finished_at"]) == ("running", 30, None)
