@@ -129,6 +129,8 @@ def _difference(task: Task, ids: Collection[int]) -> tuple[list[int], list[int]]
 
 
 def _note_failure(segment: Segment, error: Exception, now: datetime) -> None:
+    """Keep why the refresh failed with the run under way, else in a run of its own; of runs in a row that fail
+    alike, as at every tick, the last is kept."""
     said = _said(error)
     Segment.objects.filter(pk=segment.pk).update(last_error=said)
     ended: dict[str, Any] = {"error": said, "finished_at": database_now()}
@@ -139,6 +141,15 @@ def _note_failure(segment: Segment, error: Exception, now: datetime) -> None:
         SegmentRun.objects.create(
             segment=segment, mode=mode, state=SegmentRun.State.FAILED, as_of=now, started_at=database_now(), **ended
         )
+    _forget_like_one_before(segment, said)
+
+
+def _forget_like_one_before(segment: Segment, said: str) -> None:
+    """Leave the last of two runs in a row that failed alike."""
+    last = SegmentRun.objects.filter(segment=segment).order_by("-started_at", "-pk")[:2]
+    alike = [run.pk for run in last if (run.state, run.error) == (SegmentRun.State.FAILED, said)]
+    if len(alike) == 2:
+        SegmentRun.objects.filter(pk=alike[1]).delete()
 
 
 def _said(error: Exception) -> str:

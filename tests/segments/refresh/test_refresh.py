@@ -140,6 +140,19 @@ def test_one_failure_stops_nobody_else() -> None:
     assert "unknown operator" in broken.runs.get().error
 
 
+def test_of_runs_that_fail_alike_the_last_is_kept() -> None:
+    broken = make_segment("broken", {"op": "long_gone", "params": {}})
+    refresh()
+    first = broken.runs.get()
+    refresh(NOW + DAY)
+    (last,) = broken.runs.all()
+    assert (last.pk > first.pk, last.as_of) == (True, NOW + DAY)
+    Segment.objects.update(rule={"op": "never_was", "params": {}})
+    refresh(NOW + 2 * DAY)
+    errors = broken.runs.order_by("pk").values_list("error", flat=True)
+    assert ["long_gone" in errors[0], "never_was" in errors[1], len(errors)] == [True, True, 2]
+
+
 def test_a_daily_question_is_asked_of_everyone_after_local_midnight(settings: Any) -> None:
     settings.WORKSPACE_ZONE = "Asia/Shanghai"
     mei = make_profile(email="mei@example.com")
