@@ -25,6 +25,7 @@ SCOPES: Mapping[str, Scope] = {
     "profiles:export": Scope(_("Export everything about a person")),
     "profiles:erase": Scope(_("Erase a person")),
     "profiles:merge": Scope(_("Merge two profiles of one person, and undo it")),
+    "intake:replay": Scope(_("Take refused rows in again")),
     "journeys:read": Scope(_("Read journeys and their funnels"), "campaigns.view_journey"),
     "journeys:enrol": Scope(_("Enrol people in journeys"), "campaigns.enrol_journey"),
     "deliveries:read": Scope(_("Read messages and their attempts"), "messaging.view_delivery"),

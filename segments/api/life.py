@@ -12,6 +12,7 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from segments.api.people import ProfileSerializer
 from segments.api.privacy import OfPerson
 from segments.health_reads import changes_of, explain_health
 from segments.timeline import strands, timeline
@@ -70,6 +71,22 @@ class TimelineQuery(serializers.Serializer[Any]):
         if value not in strands:
             raise serializers.ValidationError(f"One of: {', '.join(strands.keys())}.")
         return value
+
+
+class OnePerson(OfPerson):
+    """Also whoever has no user id, by the public id that lists of people give."""
+
+    scope = "profiles:read"
+    serializer_class = ProfileSerializer
+
+    @extend_schema(tags=["people"], operation_id="people_get", responses=ProfileSerializer,
+                   summary="One person by public id")  # fmt: skip
+    def get(self, request: Request, public_id: UUID) -> Response:
+        self.asked()
+        found = self.profile(public_id)
+        if found.erased_at is not None:
+            raise Http404
+        return Response(ProfileSerializer(found).data)
 
 
 class Health(OfPerson):

@@ -11,12 +11,14 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from common import audit
+from common.params import Invalid, Problem
 from segments.api.base import ApiView
 from segments.api.people import user_ids
 from segments.lists import change
 from segments.models.groups import ListMember, StaticList
 
 MOST = 500
+KEY_LETTERS = 80
 
 
 class ListSerializer(serializers.Serializer[StaticList]):
@@ -25,6 +27,12 @@ class ListSerializer(serializers.Serializer[StaticList]):
     name_zh = serializers.CharField()
     size = serializers.IntegerField()
     changed_at = serializers.DateTimeField(allow_null=True)
+
+
+class SaveListRequest(serializers.Serializer[Any]):
+    name = serializers.CharField(max_length=200)
+    name_zh = serializers.CharField(max_length=200, required=False, allow_blank=True, default="")
+    description = serializers.CharField(max_length=2000, required=False, allow_blank=True, default="")
 
 
 class ListedSerializer(serializers.Serializer[ListMember]):
@@ -92,6 +100,22 @@ class OnList(ApiView):
         self.asked()
         rows = ListMember.objects.filter(list=get_object_or_404(StaticList, key=key)).select_related("profile")
         return self.paged(rows.prefetch_related("profile__identities"))
+
+
+class SaveList(ApiView):
+    scope = "segments:write"
+    serializer_class = SaveListRequest
+
+    @extend_schema(tags=["lists"], operation_id="lists_save", request=SaveListRequest, responses=ListSerializer,
+                   summary="Make or rename a list")  # fmt: skip
+    def post(self, request: Request, key: str) -> Response:
+        self.asked()
+        given = self.body()
+        if len(key) > KEY_LETTERS:
+            raise Invalid([Problem("key", "A key has at most 80 letters.")])
+        row, made = StaticList.objects.update_or_create(key=key, defaults=given)
+        audit.record("list.save", f"list:{key}", now=self.now, actor=request.auth, detail={"made": made})
+        return Response(ListSerializer(row).data)
 
 
 class ChangeList(ApiView):

@@ -5,10 +5,12 @@ from __future__ import annotations
 from django.urls import path
 
 from segments.api.description import Schema
-from segments.api.life import Health, Timeline
-from segments.api.lists import ChangeList, Lists, OnList
+from segments.api.learnt import CorrectTrait, Events, OneEvent, Traits
+from segments.api.life import Health, OnePerson, Timeline
+from segments.api.lists import ChangeList, Lists, OnList, SaveList
 from segments.api.people import OneProfile
 from segments.api.privacy import Erase, Export, MergeInto, Undo
+from segments.api.rejected import Rejected, Replay
 from segments.api.scores import HealthBands, Rfm, ScoredPeople, SetHealth, SetRfm, Stages
 from segments.api.segment_verbs import Cancel, Overlaps, Preview, Rebuild, Runs, Save, State
 from segments.api.segments import Count, Members, OneSegment, Segments
@@ -27,6 +29,7 @@ urlpatterns = [
     path("api/segments/<slug:key>/state", State.as_view(), name="api-segment-state"),
     path("api/rules/preview", Preview.as_view(), name="api-rule-preview"),
     path("api/lists", Lists.as_view(), name="api-lists"),
+    path("api/lists/<slug:key>/save", SaveList.as_view(), name="api-list-save"),
     path("api/lists/<slug:key>/members", OnList.as_view(), name="api-list-members"),
     path("api/lists/<slug:key>/change", ChangeList.as_view(), name="api-list-change"),
     path("api/scores/rfm", Rfm.as_view(), name="api-scores-rfm"),
@@ -35,6 +38,13 @@ urlpatterns = [
     path("api/scores/health", HealthBands.as_view(), name="api-scores-health"),
     path("api/scores/health/settings", SetHealth.as_view(), name="api-scores-health-settings"),
     path("api/scores/people", ScoredPeople.as_view(), name="api-scores-people"),
+    path("api/traits", Traits.as_view(), name="api-traits"),
+    path("api/traits/type", CorrectTrait.as_view(), name="api-trait-type"),
+    path("api/events", Events.as_view(), name="api-events"),
+    path("api/events/properties", OneEvent.as_view(), name="api-event-properties"),
+    path("api/rejected", Rejected.as_view(), name="api-rejected"),
+    path("api/rejected/replay", Replay.as_view(), name="api-rejected-replay"),
+    path("api/people/<uuid:public_id>", OnePerson.as_view(), name="api-person"),
     path("api/people/<uuid:public_id>/health", Health.as_view(), name="api-person-health"),
     path("api/people/<uuid:public_id>/timeline", Timeline.as_view(), name="api-person-timeline"),
     path("api/people/<uuid:public_id>/export", Export.as_view(), name="api-person-export"),
