@@ -34,7 +34,7 @@ def to_segment(row: Mapping[str, Any]) -> dict[str, Any]:
         call |= {"type": "alias", "userId": said.get("alias"), "previousId": said.get("distinct_id")}
     elif event == "$groupidentify":
         call |= {"type": "group", "groupId": said.pop("$group_key", None), "traits": said.pop("$group_set", None)}
-    elif event in RENAMED:
+    elif isinstance(event, str) and event in RENAMED:
         call |= {"type": RENAMED[event], "name": said.get("$screen_name") or said.get("title")}
     if call["type"] != "group":
         call |= {"traits": traits} if traits is not None else {}

@@ -150,6 +150,14 @@ def test_over_its_rate_a_source_is_told_when_to_come_again_and_nothing_is_taken(
     assert post("/v1/batch", b"x")[0] == 400
 
 
+@pytest.mark.parametrize("event", [{}, {"a": 1}, [], 7, None, True])
+def test_posthogs_form_with_an_event_that_is_no_name(event: Any) -> None:
+    batch = [{"event": event, "distinct_id": "mei", "uuid": "1"}, {"event": "Bought", "distinct_id": "bo", "uuid": "2"}]
+    status, said = post("/batch/", {"api_key": SECRET, "batch": batch}, auth=None)
+    assert (status, [one["index"] for one in said["errors"]]) == (200, [0])
+    assert Event.objects.get().name == "Bought"
+
+
 def test_posthogs_form() -> None:
     batch = [
         {"event": "$pageview", "distinct_id": "v", "uuid": "1", "properties": {"$process_person_profile": False}},
