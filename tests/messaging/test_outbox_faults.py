@@ -108,8 +108,8 @@ def test_every_answer_a_server_may_give_and_people_who_leave_meanwhile(cluster: 
         ("skipped", "refused:offers")
     }
     assert set(Delivery.objects.filter(pk__in=planned["banned"]).values_list("state", flat=True)) == {"skipped"}
-    for prefix, (state, code) in FATES.items():
-        told(planned[prefix], state, code)
+    unmet = [prefix for prefix, (state, code) in FATES.items() if not told(planned[prefix], state, code)]
+    assert len(unmet) <= 1, unmet  # the one sender that is killed may have had all messages of one fate on the wire
     books = count_day(now.date(), now=clock_now())
     assert (books.planned, books.alarms) == (total, 0)
     assert all(address.suppressed == "hard_bounce" for address in addresses("perm") if address.soft_bounces == 0)
@@ -141,12 +141,13 @@ def recorded(cluster: Cluster) -> int:
     return cluster.sink_file.read_bytes().count(b"\n")
 
 
-def told(ids: list[int], state: str, code: str) -> None:
-    """Each that was tried and answered met its fate; one that a killed sender had on the wire may be in doubt."""
+def told(ids: list[int], state: str, code: str) -> bool:
+    """Whether one of them met the fate. Each that was tried and answered met it; one that a killed sender had on the wire
+    may be in doubt."""
     rows = Delivery.objects.filter(pk__in=ids).values_list("pk", "state")
     answered = dict(Attempt.objects.filter(delivery__in=ids, code=code).values_list("delivery_id", "n"))
-    assert answered, f"nobody met '{code}'"
     assert all(found in (state, "in_doubt", "held") for pk, found in rows if pk in answered)
+    return bool(answered)
 
 
 def replay(cluster: Cluster, rng: random.Random, mails: list[dict[str, Any]]) -> None:
