@@ -70,6 +70,7 @@ def page(request: pytest.FixtureRequest, row: Delivery, live_server: Any) -> Gen
         page.on("console", lambda said: errors.append(said.text))
         page.on("requestfailed", lambda asked: errors.append(asked.url))
         yield page
+        page.wait_for_load_state("networkidle")  # else the last answer is cut off, and counts as refused
         browser.close()
     assert errors == []
 
@@ -112,11 +113,13 @@ def test_unsubscribe_take_it_back_and_choose_less(page: Page, row: Delivery) -> 
     page.get_by_role("button", name="暂停 30 天").click()
     expect(page.get_by_text("已暂停至")).to_be_visible()
     page.get_by_role("button", name="立即恢复").click()
+    expect(page.get_by_role("button", name="暂停 30 天")).to_be_visible()
     assert Preference.objects.get().paused_until is None
 
     page.get_by_role("checkbox", name="资讯与指南 – 电子邮件").uncheck()
     page.get_by_role("checkbox", name="优惠活动 – 短信").uncheck()
     section(page, "接收内容").get_by_role("button", name="保存").click()
+    expect(page.get_by_role("status")).to_contain_text("已保存")
     assert (standing(), standing("sms")) == ((["offers"], ["news"]), ([], ["offers"]))
     shoot(page, "topics")
 
@@ -141,6 +144,7 @@ def test_another_language_and_no_profiling(page: Page, row: Delivery) -> None:
     shoot(page, "english")
     page.get_by_role("checkbox", name="Do not choose messages by what I did").check()
     section(page, "Personalisation").get_by_role("button", name="Save").click()
+    expect(page.get_by_role("status")).to_contain_text("Saved")
     person = Profile.objects.get()
     assert (person.locale, person.no_profiling) == ("en", True)
     page.get_by_role("button", name="Stop everything").click()
