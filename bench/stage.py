@@ -10,11 +10,12 @@ from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
 SCALE = float(os.environ.get("BENCH_SCALE", "1"))
+OWN = urlsplit(os.environ["DATABASE_URL"]).path.lstrip("/")  # whatever database is current later
 
 
 def prepare() -> None:
     """Make the bench's database from nothing and migrate it; then Django is ready."""
-    _administer(f'DROP DATABASE IF EXISTS "{_name()}" WITH (FORCE)', f'CREATE DATABASE "{_name()}"')
+    _administer(f'DROP DATABASE IF EXISTS "{OWN}" WITH (FORCE)', f'CREATE DATABASE "{OWN}"')
     import django
     from django.core.management import call_command
 
@@ -29,7 +30,7 @@ def populated(people: int, events: int) -> str:
     from bench import data
 
     made_by = hashlib.md5(Path(data.__file__).read_bytes(), usedforsecurity=False).hexdigest()[:6]
-    name = f"{_name()}_{people}_{events}_{made_by}"
+    name = f"{OWN}_{people}_{events}_{made_by}"
     if not _exists(name):
         from bench.data import populate
 
@@ -76,16 +77,12 @@ def using(name: str) -> Iterator[None]:
 @contextmanager
 def beside(what: str) -> Iterator[str]:
     """The name of an empty database beside the bench's own, dropped afterwards."""
-    name = f"{_name()}_{what}"
+    name = f"{OWN}_{what}"
     _administer(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)', f'CREATE DATABASE "{name}"')
     try:
         yield name
     finally:
         _administer(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
-
-
-def _name() -> str:
-    return urlsplit(os.environ["DATABASE_URL"]).path.lstrip("/")
 
 
 def _exists(name: str) -> bool:
