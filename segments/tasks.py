@@ -8,7 +8,7 @@ from common.buckets import SHARDS
 from common.clock import now
 from segments import erase, event_schema, health_scores, scores, unfinished
 from segments import refresh as members
-from segments.growth import coupons, ledger, levels, missions, redemptions
+from segments.growth import coupons, levels, missions, points_due, redemptions
 
 
 @shared_task(name="segments.tasks.refresh")
@@ -70,8 +70,8 @@ def expire_points() -> dict[str, int]:
     """Let points that have come count, and points, coupons and levels whose time is over expire."""
     at = now()
     return {
-        "released": ledger.release_due(at),
-        "points": ledger.expire_due(at),
+        "released": points_due.release_due(at),
+        "points": points_due.expire_due(at),
         "coupons": coupons.expire_coupons(at),
         "levels": levels.renew_due(at),
     }

@@ -8,21 +8,16 @@ whatever is retried or interleaved.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
-from typing import Any
+from datetime import datetime
 
 from django.db import transaction
-from django.db.models import Exists, F, OuterRef, Q, QuerySet, Sum, Value
-from django.db.models.functions import Coalesce, Concat
+from django.db.models import F, Q, Sum
 
-from segments.facts.append import append_engine_facts, engine_source
-from segments.facts.names import POINTS_CHANGED
-from segments.growth import levels
-from segments.models import Event, PointDraw, PointEntry, Profile, Wallet
-
-OVERDUE = timedelta(days=60)  # points that came longer ago are not looked for any more
+from segments.growth.lots import draw, left_of, meet_debts, open_lots, overdue
+from segments.growth.wallets import account_for, bring_up, lock_wallets, take
+from segments.models import PointDraw, PointEntry
 
 
 class NotEnoughPoints(ValueError):
@@ -63,8 +58,8 @@ def earn_many(earns: Sequence[Earn], *, now: datetime, depth: int = 0) -> list[b
         lots = PointEntry.objects.bulk_create([_lot(item, now) for item in fresh])
         for wallet in wallets.values():
             if wallet.balance < 0:
-                _meet_debts(wallet.pk, now=now)
-        _account_for(wallets, lots, now=now, depth=depth)
+                meet_debts(wallet.pk, now=now)
+        account_for(wallets, lots, now=now, depth=depth)
     new = {item.key for item in fresh}
     return [item.key in new for item in earns]
 
@@ -89,13 +84,13 @@ def spend(profile_id: int, points: int, *, key: str, reason: str, now: datetime)
         wallets = lock_wallets({profile_id})
         if PointEntry.objects.filter(key=key).exists():
             return False
-        gone = _bring_up(profile_id, now=now)
-        lots = _open_lots(profile_id, now=now)
-        if points > sum(left for _, left in lots):
+        gone = bring_up(profile_id, now=now)
+        lots = open_lots(profile_id, now=now)
+        if points > sum(rest for _, rest in lots):
             raise NotEnoughPoints(f"{points} asked for")
-        entry = _take(profile_id, "spend", points, key=key, reason=reason, now=now)
-        _draw(entry.pk, points, lots)
-        _account_for(wallets, [*gone, entry], now=now)
+        entry = take(profile_id, "spend", points, key=key, reason=reason, now=now)
+        draw(entry.pk, points, lots)
+        account_for(wallets, [*gone, entry], now=now)
     return True
 
 
@@ -110,46 +105,16 @@ def reverse(entry_key: str, *, key: str, reason: str, now: datetime) -> bool:
         wallets = lock_wallets({lot.wallet_id})
         if PointEntry.objects.filter(Q(key=key) | Q(reverses=lot)).exists():
             return False
-        gone = _bring_up(lot.wallet_id, now=now)
+        gone = bring_up(lot.wallet_id, now=now)
         effect = max(now, lot.available_at)
-        entry = _take(lot.wallet_id, "reverse", lot.amount, key=key, reason=reason, now=now, available_at=effect,
+        entry = take(lot.wallet_id, "reverse", lot.amount, key=key, reason=reason, now=now, available_at=effect,
                       reverses=lot)  # fmt: skip
         back = _given_back(lot, now=now)
-        owed = _draw(entry.pk, lot.amount, [*[(one.pk, one.amount) for one in back], (lot.pk, _left(lot.pk))])
+        owed = draw(entry.pk, lot.amount, [*[(one.pk, one.amount) for one in back], (lot.pk, left_of(lot.pk))])
         if owed:
-            _draw(entry.pk, owed, _open_lots(lot.wallet_id, now=now))
-        _account_for(wallets, [*gone, entry, *back], now=now)
+            draw(entry.pk, owed, open_lots(lot.wallet_id, now=now))
+        account_for(wallets, [*gone, entry, *back], now=now)
     return True
-
-
-def expire_due(now: datetime, *, limit: int = 1000) -> int:
-    """Write off what is left of lots whose time is over; returns how many lots. Once per lot, by its key."""
-    lots = PointEntry.objects.filter(kind=PointEntry.Kind.EARN, expires_at__lte=now, available_at__lte=now)
-    due = lots.annotate(left=F("amount") - Coalesce(Sum("drawn__amount"), 0)).filter(left__gt=0)
-    owners = due.order_by("expires_at", "pk").values_list("wallet_id", flat=True)[:limit]
-    done = 0
-    for owner in dict.fromkeys(owners):
-        with transaction.atomic():
-            wallets = lock_wallets({owner})
-            gone = _bring_up(owner, now=now)
-            _account_for(wallets, gone, now=now)
-            done += len(gone)
-    return done
-
-
-def release_due(now: datetime, *, limit: int = 1000) -> int:
-    """Points that have come since: the balance takes them in, old debts are met first. Returns how many lots."""
-    told = Event.objects.filter(source=engine_source(), key=Concat(Value("points:"), OuterRef("key")))
-    rows = PointEntry.objects.filter(available_at__gt=F("at"), available_at__range=(now - OVERDUE, now))
-    due = list(rows.filter(~Exists(told)).order_by("available_at", "pk")[:limit])
-    if due:
-        with transaction.atomic():
-            wallets = lock_wallets({entry.wallet_id for entry in due})
-            for wallet in wallets.values():
-                if wallet.balance < 0:
-                    _meet_debts(wallet.pk, now=now)
-            _account_for(wallets, due, now=now)
-    return len(due)
 
 
 def balance(profile_id: int, now: datetime) -> Balance:
@@ -158,27 +123,8 @@ def balance(profile_id: int, now: datetime) -> Balance:
     rows = PointEntry.objects.filter(wallet_id=profile_id)
     total = rows.filter(available_at__lte=now).aggregate(n=Sum(F("sign") * F("amount")))["n"] or 0
     pending = rows.filter(available_at__gt=now).aggregate(n=Sum(F("sign") * F("amount")))["n"] or 0
-    total -= _over(profile_id, now=now)
+    total -= overdue(profile_id, now=now)
     return Balance(max(0, total), max(0, -total), pending)
-
-
-def _over(profile_id: int, *, now: datetime) -> int:
-    """What is left of lots past their time once those that have come, in the order of their coming, met all debts."""
-    ended, owed = dict(_open_lots(profile_id, now=now, ended=True)), sum(owed for _, owed in _debts(profile_id))
-    over = 0
-    for lot, left in _open_lots(profile_id, now=now, ended=None) if ended else []:
-        met = min(left, owed)
-        owed -= met
-        over += left - met if lot in ended else 0
-    return over
-
-
-def lock_wallets(profiles: Iterable[int]) -> dict[int, Wallet]:
-    """The wallets of people, made if missing, locked in the order of their ids."""
-    ids = sorted(profiles)
-    Wallet.objects.bulk_create([Wallet(profile_id=one) for one in ids], ignore_conflicts=True)
-    locked = Wallet.objects.filter(pk__in=ids).order_by("pk").select_for_update(no_key=True)
-    return {wallet.pk: wallet for wallet in locked}
 
 
 def _lot(item: Earn, now: datetime) -> PointEntry:
@@ -195,110 +141,10 @@ def _lot(item: Earn, now: datetime) -> PointEntry:
     )
 
 
-def _take(profile_id: int, kind: str, points: int, *, now: datetime, **given: Any) -> PointEntry:
-    fields = {"sign": -1, "available_at": now, **given}
-    return PointEntry.objects.create(wallet_id=profile_id, kind=kind, amount=points, at=now, **fields)
-
-
-def _bring_up(profile_id: int, *, now: datetime) -> list[PointEntry]:
-    """Before anything else is booked: lots that have come meet old debts, then lots past their time are written off."""
-    _meet_debts(profile_id, now=now)
-    gone = []
-    for lot, left in _open_lots(profile_id, now=now, ended=True):
-        entry = _take(profile_id, "expire", left, key=f"expire:{lot}", reason="expired", now=now)
-        _draw(entry.pk, left, [(lot, left)])
-        gone.append(entry)
-    return gone
-
-
 def _given_back(lot: PointEntry, *, now: datetime) -> list[PointEntry]:
     """What had expired of a lot that is reversed."""
     expired = PointDraw.objects.filter(lot=lot, entry__kind=PointEntry.Kind.EXPIRE).aggregate(n=Sum("amount"))["n"]
     if not expired:
         return []
     given = {"key": f"expired:{lot.pk}", "reason": "expired before it was reversed", "sign": 1}
-    return [_take(lot.wallet_id, "adjust", expired, now=now, **given)]
-
-
-def _open_lots(profile_id: int, *, now: datetime, ended: bool | None = False) -> list[tuple[int, int]]:
-    """(lot, what is left): lots in time, or those past it (`ended`), in the order of drawing; with None both, in the
-    order of their coming, in which they meet debts."""
-    in_time = Q(expires_at__isnull=True) | Q(expires_at__gt=now)
-    rows: QuerySet[PointEntry] = PointEntry.objects.filter(
-        wallet_id=profile_id, kind=PointEntry.Kind.EARN, available_at__lte=now
-    )
-    if ended is not None:
-        rows = rows.filter(~in_time if ended else in_time)
-    return list(
-        rows.annotate(left=F("amount") - Coalesce(Sum("drawn__amount"), 0))
-        .filter(left__gt=0)
-        .order_by(*(() if ended is not None else ("available_at",)), F("expires_at").asc(nulls_last=True), "at", "pk")
-        .values_list("pk", "left")
-    )
-
-
-def _left(lot: int) -> int:
-    drawn = PointDraw.objects.filter(lot_id=lot).aggregate(n=Coalesce(Sum("amount"), 0))["n"]
-    return int(PointEntry.objects.values_list("amount", flat=True).get(pk=lot) - drawn)
-
-
-def _draw(entry: int, points: int, lots: Sequence[tuple[int, int]]) -> int:
-    """Draw up to `points` from lots in order; returns what they did not cover."""
-    draws = []
-    for lot, left in lots:
-        part = min(points, left)
-        if part:
-            draws.append(PointDraw(entry_id=entry, lot_id=lot, amount=part))
-            points -= part
-    PointDraw.objects.bulk_create(draws)
-    return points
-
-
-def _debts(profile_id: int) -> list[tuple[int, int]]:
-    """(entry, what no lot has covered yet) of past takings, oldest first."""
-    rows = PointEntry.objects.filter(wallet_id=profile_id, sign=-1)
-    return list(
-        rows.annotate(owed=F("amount") - Coalesce(Sum("draws__amount"), 0))
-        .filter(owed__gt=0)
-        .order_by("at", "pk")
-        .values_list("pk", "owed")
-    )
-
-
-def _meet_debts(profile_id: int, *, now: datetime) -> None:
-    """Let lots that have come cover old debts before anything of them becomes active."""
-    for entry, owed in _debts(profile_id):
-        if _draw(entry, owed, _open_lots(profile_id, now=now, ended=None)):
-            return  # nothing is left to cover the rest
-
-
-def _account_for(wallets: dict[int, Wallet], entries: Sequence[PointEntry], *, now: datetime, depth: int = 0) -> None:
-    """Bring the cached balances up to the rows, say in the log what has come or gone, and look at the levels."""
-    if not entries:
-        return
-    rows = PointEntry.objects.filter(wallet__in=wallets, available_at__lte=now).order_by().values_list("wallet_id")
-    sums = dict(rows.annotate(n=Sum(F("sign") * F("amount"))))
-    for wallet in wallets.values():
-        wallet.balance = sums.get(wallet.pk, 0)
-    Wallet.objects.bulk_update(wallets.values(), ["balance"])
-    shards = dict(Profile.objects.filter(pk__in=wallets).values_list("pk", "shard"))
-    append_engine_facts(
-        [
-            (
-                entry.wallet_id,
-                shards[entry.wallet_id],
-                POINTS_CHANGED,
-                f"points:{entry.key}",
-                {
-                    "by": entry.sign * entry.amount,
-                    "balance": wallets[entry.wallet_id].balance,
-                    "reason": entry.reason,
-                },
-            )
-            for entry in entries
-            if entry.available_at <= now
-        ],
-        now=now,
-        depth=depth,
-    )
-    levels.review(wallets, now=now)
+    return [take(lot.wallet_id, "adjust", expired, now=now, **given)]

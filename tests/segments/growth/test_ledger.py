@@ -14,7 +14,7 @@ from hypothesis import settings as tried
 from hypothesis import strategies as st
 from hypothesis.extra.django import TestCase
 
-from segments.growth import ledger, levels
+from segments.growth import ledger, levels, points_due
 from segments.models import Event, Level, PointDraw, PointEntry, Profile, Wallet
 from segments.timeline import timeline
 
@@ -41,15 +41,15 @@ def mei(db: None) -> Profile:
 def test_a_spend_takes_the_earliest_expiry_first(mei: Profile) -> None:
     ledger.spend(mei.pk, 120, key="s", reason="gift", now=day(5))
     assert list(PointDraw.objects.order_by("lot_id").values_list("lot__key", "amount")) == [("a", 100), ("b", 20)]
-    assert ledger.expire_due(day(10)) == 0
+    assert points_due.expire_due(day(10)) == 0
     assert ledger.balance(mei.pk, day(10)) == ledger.Balance(30, 0, 0)
 
 
 def test_what_is_left_of_a_lot_expires_once(mei: Profile) -> None:
     ledger.spend(mei.pk, 70, key="s", reason="gift", now=day(5))
     assert ledger.balance(mei.pk, day(10)).active == 50  # never spendable in between
-    assert ledger.expire_due(day(10)) == 1
-    assert ledger.expire_due(day(11)) == 0
+    assert points_due.expire_due(day(10)) == 1
+    assert points_due.expire_due(day(11)) == 0
     assert PointEntry.objects.get(kind="expire").amount == 30
     assert ledger.balance(mei.pk, day(11)) == ledger.Balance(50, 0, 0)
 
@@ -169,7 +169,7 @@ def test_a_lot_that_expired_is_not_lost_twice(mei: Profile) -> None:
     rows = PointEntry.objects.order_by("pk").values_list("kind", "sign", "amount")
     assert list(rows)[2:] == [("spend", -1, 70), ("expire", -1, 30), ("reverse", -1, 100), ("adjust", 1, 30)]
     assert ledger.balance(mei.pk, day(12)) == ledger.Balance(0, 20, 0)
-    assert ledger.expire_due(day(13)) == 0
+    assert points_due.expire_due(day(13)) == 0
     assert Wallet.objects.get(pk=mei.pk).balance == -20
 
 
@@ -179,8 +179,8 @@ def test_points_still_to_come_count_and_are_told_once_they_have(db: None) -> Non
     ledger.earn(person.pk, 100, key="p", reason="order", now=D0, available_at=day(14))
     assert Wallet.objects.get(pk=person.pk).balance == 0
     assert not Event.objects.exists()
-    assert ledger.release_due(day(13)) == 0
-    assert [ledger.release_due(day(14)), ledger.release_due(day(15))] == [1, 0]
+    assert points_due.release_due(day(13)) == 0
+    assert [points_due.release_due(day(14)), points_due.release_due(day(15))] == [1, 0]
     wallet = Wallet.objects.get(pk=person.pk)
     assert (wallet.balance, wallet.level) == (100, Level.objects.get(key="gold"))
     told = Event.objects.get(name="@points_changed")
@@ -193,7 +193,7 @@ def test_a_refund_before_points_have_come_undoes_them_when_they_would_have(db: N
     ledger.earn(person.pk, 100, key="p", reason="order", now=D0, available_at=day(14))
     assert ledger.reverse("p", key="r", reason="refund", now=day(3))
     assert ledger.balance(person.pk, day(3)) == ledger.Balance(20, 0, 0)
-    ledger.release_due(day(14))
+    points_due.release_due(day(14))
     assert ledger.balance(person.pk, day(14)) == ledger.Balance(20, 0, 0)
     assert Wallet.objects.get(pk=person.pk).balance == 20
 
@@ -208,7 +208,7 @@ def test_debts_are_met_in_the_order_in_which_points_come(db: None) -> None:
     assert ledger.balance(person.pk, day(2)) == ledger.Balance(0, 20, 35)
     assert ledger.balance(person.pk, day(4)) == ledger.Balance(15, 0, 0)
     assert ledger.balance(person.pk, day(6)) == ledger.Balance(0, 0, 0)
-    ledger.expire_due(day(6))
+    points_due.expire_due(day(6))
     assert ledger.balance(person.pk, day(6)) == ledger.Balance(0, 0, 0)
 
 
@@ -303,9 +303,9 @@ class Interleavings(TestCase):
                         account.lots.append(Lot(points, comes, ends))
                         account.until(now)
                 elif kind == "x":
-                    ledger.expire_due(now)
+                    points_due.expire_due(now)
                 elif kind == "l":
-                    ledger.release_due(now)
+                    points_due.release_due(now)
                 elif kind == "r" and earned:
                     new = ledger.reverse(earned[picked], key=key, reason="r", now=now)
                     assert new is (not account.lots[picked].undone)
@@ -318,8 +318,8 @@ class Interleavings(TestCase):
                 elif kind == "s" and PointEntry.objects.filter(key=key).exists():
                     assert not ledger.spend(person.pk, points, key=key, reason="r", now=now)
             assert ledger.balance(person.pk, now) == account.balance(), moves[: number + 1]
-        ledger.release_due(now)
-        ledger.expire_due(now)
+        points_due.release_due(now)
+        points_due.expire_due(now)
         assert ledger.balance(person.pk, now) == account.balance()
         self.check_rows(person, now)
 

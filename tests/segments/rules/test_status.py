@@ -9,7 +9,8 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from common.params import Invalid
-from segments.growth.ledger import earn, expire_due, spend
+from segments.growth.ledger import earn, spend
+from segments.growth.points_due import expire_due
 from segments.models import Scores
 from segments.rules.compile import matching, reads_of
 from segments.rules.explain import sentence
