@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 from django.db import connection, transaction
 from django.db.models import Model, QuerySet
 
+from common.planner import plan_anew
 from common.semijoin import among
 from segments.facts.fact import Fact
 from segments.models import Cursor
@@ -87,6 +88,7 @@ def next_of_silent(model: type[Model], judge: Callable[[list[int]], int], *, now
 
 def locked_rows(model: type[Model], ids: Sequence[int], names: Sequence[str]) -> dict[int, Row]:
     """The rows of these people as they stand, locked in the order of their ids until the transaction ends."""
+    plan_anew()
     rows = model._default_manager.filter(among("pk", ids)).order_by("pk")
     if connection.features.has_select_for_update:
         rows = rows.select_for_update()
