@@ -21,7 +21,7 @@ os.environ.setdefault("LOG_LEVEL", "WARNING")
 os.environ["DATABASE_URL"] = os.environ.get("BENCH_DATABASE_URL", "postgres://postgres@127.0.0.1:5432/perennial_bench")
 
 HERE = Path(__file__).parent
-NOT_BENCHES = {"__main__", "measure", "data", "stage", "questions", "changes", "mail", "rival"}
+NOT_BENCHES = {"__main__", "measure", "data", "stage", "budget", "questions", "changes", "mail", "rival"}
 
 
 def main(words: list[str]) -> int:

@@ -10,6 +10,7 @@ import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 ITEMS = [{"name": f"春季新品 {number}", "price": number * 10} for number in range(6)]
@@ -30,8 +31,16 @@ SUBJECT = "Hello {{ profile.first_name }}"
 ENVIRON = {"QUIET_HOURS": "email=00:00-00:00", "LOG_LEVEL": "ERROR"}
 
 
+@dataclass(frozen=True)
+class Sink:
+    """A running mail server."""
+
+    port: int
+    pid: int
+
+
 @contextmanager
-def sink() -> Iterator[int]:
+def sink() -> Iterator[Sink]:
     """postfix's smtp-sink on a free port; it accepts everything and keeps nothing. It offers no pipelining, so that
     both sides of a race speak one command at a time."""
     import socket
@@ -44,7 +53,7 @@ def sink() -> Iterator[int]:
     process = subprocess.Popen([program, "-p", *user, f"127.0.0.1:{port}", "200"])
     try:
         time.sleep(0.5)
-        yield port
+        yield Sink(port, process.pid)
     finally:
         process.kill()
         process.wait()

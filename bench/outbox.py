@@ -21,7 +21,8 @@ from functools import wraps
 from statistics import median
 from typing import Any
 
-from bench.mail import ENVIRON, HTML, ITEMS, SENDER, SUBJECT, TEXT, awake, make_account, plan, sink
+from bench import budget
+from bench.mail import ENVIRON, HTML, ITEMS, SENDER, SUBJECT, TEXT, Sink, awake, make_account, plan, sink
 from bench.measure import ROUNDS, Board, Line
 from bench.stage import SCALE
 
@@ -35,15 +36,15 @@ def run(board: Board) -> None:
     """Print the ratios; they gate on PostgreSQL."""
     seen: dict[str, list[dict[str, Any]]] = {"bare": [], "ours": [], "alone": []}
     rivals: list[float] = []
-    with sink() as port, awake():
-        make_account(port)
+    with sink() as server, awake():
+        make_account(server.port)
         for number in range(ROUNDS):
-            seen["bare"].append(_race("bare", port, PROCESSES, MESSAGES))
+            seen["bare"].append(_race("bare", server, PROCESSES, MESSAGES))
             for part, processes in (("ours", PROCESSES), ("alone", 1)):
                 plan(number, part, MESSAGES)
-                seen[part].append(_race("ours", port, processes, MESSAGES))
+                seen[part].append(_race("ours", server, processes, MESSAGES))
                 assert seen[part][-1]["messages"] == MESSAGES, seen[part][-1]
-            rivals.append(_rival(port))
+            rivals.append(_rival(server.port))
     _tell(board, seen, median(rivals))
 
 
@@ -60,11 +61,14 @@ def _tell(board: Board, seen: dict[str, list[dict[str, Any]]], rival: float) -> 
     board.memory("outbox: a sender", limit=WORKER_MB, used=used_mb)
     parts = seen["ours"][-1]["parts"]
     print("       a message costs, in µs of a sender's time: " + ", ".join(f"{k} {v:.0f}" for k, v in parts.items()))
+    for part in ("ours", "bare"):
+        last = seen[part][-1]
+        print(f"       in µs of processors, {part}: {budget.each(last['spent'], last['messages'])}")
 
 
-def _race(part: str, port: int, processes: int, messages: int) -> dict[str, Any]:
+def _race(part: str, server: Sink, processes: int, messages: int) -> dict[str, Any]:
     """Start the processes, let them go together, and add up what they did."""
-    command = [sys.executable, "-m", "bench.outbox", part, str(port), str(messages // processes)]
+    command = [sys.executable, "-m", "bench.outbox", part, str(server.port), str(messages // processes)]
     environ = {**os.environ, **ENVIRON}
     runners = [
         subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environ)
@@ -73,6 +77,7 @@ def _race(part: str, port: int, processes: int, messages: int) -> dict[str, Any]
     for runner in runners:
         assert runner.stdout is not None
         assert runner.stdout.readline() == "ready\n"
+    before = budget.used(server.pid)
     with _Watch() as watch:
         for runner in runners:
             assert runner.stdin is not None
@@ -85,7 +90,10 @@ def _race(part: str, port: int, processes: int, messages: int) -> dict[str, Any]
             runner.wait()
     longest = max(one["seconds"] for one in told)
     total = sum(one["messages"] for one in told)
+    spent = {name: sum(one["spent"].get(name, 0.0) for one in told) for name in budget.NAMES}
+    spent |= {"chores": watch.chores, "mail server": budget.used(server.pid) - before}
     return {
+        "spent": spent,
         "messages": total,
         "rate": total / longest,
         "memory": max(one["memory"] for one in told),
@@ -100,7 +108,7 @@ class _Watch(threading.Thread):
 
     def __init__(self) -> None:
         super().__init__(daemon=True)
-        self.waits = 0
+        self.waits, self.chores = 0, 0.0
         self._done = threading.Event()
 
     def run(self) -> None:
@@ -112,9 +120,12 @@ class _Watch(threading.Thread):
             " AND a.datname = current_database()"
         )
         with connection.cursor() as cursor:
+            backend = connection.connection.info.backend_pid
+            before = budget.chores(backend)
             while not self._done.wait(0.02):
                 cursor.execute(waiting)
                 self.waits += cursor.fetchone()[0]
+            self.chores = budget.chores(backend) - before
         connection.close()
 
     def __enter__(self) -> _Watch:
@@ -145,11 +156,23 @@ def _part(part: str, port: int, count: int) -> None:
     next(work)
     print("ready", flush=True)
     sys.stdin.readline()
-    began, cpu = time.perf_counter(), time.process_time()
+    began, cpu, before = time.perf_counter(), time.process_time(), _spent()
     done = next(work)
-    spent = {"seconds": time.perf_counter() - began, "cpu": time.process_time() - cpu}
+    took = {"seconds": time.perf_counter() - began, "cpu": time.process_time() - cpu}
+    spent = {name: seconds - before.get(name, 0.0) for name, seconds in _spent().items()}
     each = {name: 1e6 * seconds / max(done, 1) for name, seconds in parts.items()}
-    print(json.dumps({"messages": done, **spent, "memory": peak_mb(), "parts": each}))
+    print(json.dumps({"messages": done, **took, "spent": spent, "memory": peak_mb(), "parts": each}))
+
+
+def _spent() -> budget.Spent:
+    """Processor seconds of this process, its renderer and its session so far."""
+    from django.db import connection
+
+    from messaging.render import kept
+
+    link = connection.connection
+    session = link.info.backend_pid if link is not None else None
+    return {"sender": time.process_time(), "renderer": budget.used(kept.pid()), "session": budget.used(session)}
 
 
 def _ours(parts: dict[str, float]) -> Iterator[int]:

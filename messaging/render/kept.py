@@ -57,7 +57,25 @@ class Child(Process):
             if "error" in said:
                 self.refused[source.key] = said["error"]
         for _ in jobs:
-            yield self.hear(SECONDS)
+            yield _read(str(self.frame(SECONDS), "utf-8"))
+
+
+def _read(text: str) -> dict[str, Any]:
+    """An answer; the parts of a message stand behind their lengths. Raises Died or ValueError when they do not fit:
+    then who says so is no longer ours."""
+    end = text.find("\n")
+    said: dict[str, Any] = json.loads(text if end < 0 else text[:end])
+    if end < 0 or "done" not in said:
+        return said
+    parts, at = {}, end + 1
+    for name, length in dict(said["done"]).items():
+        if type(length) is not int or not 0 <= length <= len(text) - at:
+            raise Died("answered less than it said")
+        parts[name] = text[at : at + length]
+        at += length
+    if at != len(text):
+        raise Died("answered more than it said")
+    return {"done": parts}
 
 
 _lock = threading.Lock()
@@ -99,7 +117,7 @@ def _together(sources: Mapping[str, Source], jobs: Sequence[Job]) -> list[Answer
     child = _running()
     try:
         return _told(child, list(child.ask(list(sources.values()), jobs)), jobs)
-    except (Died, ValueError):
+    except (Died, ValueError, TypeError):
         close_unlocked()
         return None
 
@@ -108,7 +126,7 @@ def _alone(sources: Mapping[str, Source], job: Job) -> Answer:
     child = _running()
     try:
         return _told(child, list(child.ask([sources[job[0]]], [job])), [job])[0]
-    except (Died, ValueError) as error:
+    except (Died, ValueError, TypeError) as error:
         close_unlocked()
         return {"error": f"the renderer {error} and was stopped"}
 

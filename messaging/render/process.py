@@ -7,6 +7,7 @@ environment and none of our packages' `__init__`; what it may import is what its
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import json
 import os
 import select
@@ -18,6 +19,8 @@ from time import monotonic
 from typing import Any
 
 LARGEST = 8 * 1024 * 1024  # octets of one answer; a larger one is a lie
+ROOM = 1024 * 1024  # octets of a pipe, where the system allows it
+PIECE = 256 * 1024  # octets that are read at once
 STARTING = 20.0  # seconds; on a busy machine a Python takes its time
 
 
@@ -43,7 +46,12 @@ class Process:
         self._in = self._process.stdin.fileno()
         self._out = self._process.stdout.fileno()
         os.set_blocking(self._in, False)
-        self._buffer = bytearray()
+        self._buffer, self._at = bytearray(), 0
+        self._poll = select.poll()
+        self._poll.register(self._out, select.POLLIN | select.POLLHUP)
+        for end in (self._in, self._out):
+            with contextlib.suppress(OSError, AttributeError):  # less room only means more journeys
+                fcntl.fcntl(end, fcntl.F_SETPIPE_SZ, ROOM)
         self._fresh = True
 
     @property
@@ -60,12 +68,16 @@ class Process:
 
     def hear(self, patience: float) -> dict[str, Any]:
         """The next answer. Raises Died after that many seconds."""
+        said: dict[str, Any] = json.loads(self.frame(patience))
+        return said
+
+    def frame(self, patience: float) -> bytearray:
+        """The octets of the next answer. Raises Died after that many seconds."""
         end = monotonic() + patience
         size = int.from_bytes(self._take(4, end), "big")
         if size > LARGEST:
             raise Died("answered too much")
-        said: dict[str, Any] = json.loads(self._take(size, end))
-        return said
+        return self._take(size, end)
 
     def kill(self) -> None:
         """End the process, whatever it does."""
@@ -94,16 +106,15 @@ class Process:
             except OSError:
                 raise Died("was gone") from None
 
-    def _take(self, count: int, end: float) -> bytes:
-        poll = select.poll()
-        poll.register(self._out, select.POLLIN | select.POLLHUP)
-        while len(self._buffer) < count:
-            if not poll.poll(max(end - monotonic(), 0) * 1000):
+    def _take(self, count: int, end: float) -> bytearray:
+        while len(self._buffer) - self._at < count:
+            if not self._poll.poll(max(end - monotonic(), 0) * 1000):
                 raise Died("took too long")
-            piece = os.read(self._out, 1 << 16)
+            piece = os.read(self._out, PIECE)
             if not piece:
                 raise Died("ended")
+            del self._buffer[: self._at]
+            self._at = 0
             self._buffer += piece
-        taken = bytes(self._buffer[:count])
-        del self._buffer[:count]
-        return taken
+        start, self._at = self._at, self._at + count
+        return self._buffer[start : self._at]

@@ -39,7 +39,7 @@ def as_json(context: Mapping[str, Any], locale: str) -> str:
     given["brand"] = {**brand(), **_mapping(context.get("brand"))}
     given["locale"] = locale
     try:
-        text = json.dumps(given, ensure_ascii=False, default=_plain)
+        text = _ENCODER.encode(given)
     except (TypeError, ValueError, RecursionError):
         raise RenderError("the variables cannot be read") from None
     if len(text) > LARGEST:
@@ -63,3 +63,6 @@ def _plain(value: Any) -> Any:
     if isinstance(value, set | frozenset):
         return sorted(value)
     return str(value)
+
+
+_ENCODER = json.JSONEncoder(ensure_ascii=False, default=_plain)

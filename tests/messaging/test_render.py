@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from jinja2 import Environment
+from markupsafe import Markup
 
 from common.params import Invalid
 from messaging.locales import chain, choose
@@ -20,8 +22,10 @@ from messaging.models import Template, TemplateVersion
 from messaging.publish import check_template, compile_template, preview_template, publish_template
 from messaging.render import RenderError, RenderJob, kept, render_group
 from messaging.render.cell import guard
+from messaging.render.cell.environment import Cell
 from messaging.render.cell.limits import SECONDS
 from messaging.render.kept import Source
+from messaging.render.process import Died
 from messaging.render.variables import as_json
 from messaging.starters import install_starter, starter_keys
 from tests.messages import make_topic
@@ -122,6 +126,37 @@ def test_html_is_escaped_and_text_is_not() -> None:
     assert text("{{ x }}", x="<b>&\"'") == "<b>&\"'"
     for source in ("{{ x | upper }}", "{{ x | e | replace('&lt;', '<') }}", "{{ [x] | join('<') }}", "{{ x ~ '<' }}"):
         assert "<" not in text(source, html=True, x="<b>").replace("<br>", "")
+
+
+VALUES: list[Any] = [
+    "plain", "<b>&\"'", "春 <3", "", 0, -7, 12.5, 1e-9, True, False, [1, "<"], {"a": "<"}, Markup("<i>"), 10**14,
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("value", VALUES, ids=repr)
+@pytest.mark.parametrize("html", [True, False])
+def test_a_value_is_printed_as_jinja_prints_it(value: Any, html: bool) -> None:
+    source = "<p>{{ x }} {{ x if x else 'nothing' }} {{ [x, 'a'] | first }}</p>"
+    stock = Environment(autoescape=html).from_string(source).render(x=value)
+    assert Cell.of(html=html).from_string(source).render(x=value) == stock
+
+
+@pytest.mark.parametrize(
+    "frame",
+    [
+        '{"done": {"text": 3}}\nab', '{"done": {"text": 3}}\nabcd', '{"done": {"text": -1, "html": 3}}\nab',
+        '{"done": {"text": "2"}}\nab', '{"done": {"text": true}}\na', '{"done": 2}\nab', '{"done": [1]}\na', "ab\ncd",
+    ],
+)  # fmt: skip
+def test_an_answer_whose_lengths_do_not_fit_is_none(frame: str) -> None:
+    with pytest.raises((Died, ValueError, TypeError)):
+        kept._read(frame)
+
+
+def test_parts_come_as_they_were_rendered() -> None:
+    assert kept._read('{"done": {"subject": 2, "text": 0, "html": 4}}\n春<a\nb😀') == {
+        "done": {"subject": "春<", "text": "", "html": "a\nb😀"}
+    }
 
 
 def test_a_value_is_never_a_template_nor_a_mark() -> None:

@@ -4,7 +4,8 @@ It starts without environment, and before its first request it gives up opening 
 the three it has, so no file and no socket), writing files and starting processes; then it says that it is ready.
 A frame is four octets of length and JSON. For {"load": {key: {part: [is html, source]}}, "jobs": [[key,
 variables], …]} it answers one frame per source loaded and one per job, each as soon as it is done, so that the
-parent knows which of them was at work when it died.
+parent knows which of them was at work when it died. The parts of a message follow their JSON, {"done": {part: how many
+characters}}, on a new line and one after another.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterator, Mapping
+from itertools import islice
 from time import monotonic
 from typing import Any, BinaryIO
 
@@ -25,6 +27,7 @@ from .environment import Cell
 from .limits import COMPILED, MEMORY, OUTPUT, SECONDS, Refused
 
 HOLD = 0.02  # seconds that an answer may wait for others
+SOME = 64  # pieces of a message that are counted together; none is larger than a part's source or a filter's result
 Parts = dict[str, Template]
 WARM = (
     "{% for x in xs if x is string %}{{ x | upper | truncate(2) | urlencode }}{{ loop.index * 1.5 }}{% endfor %}"
@@ -50,12 +53,13 @@ class Bench:
         left = OUTPUT
         done: dict[str, str] = {}
         for name, template in self._parts[key].items():
-            pieces = []
-            for piece in _pieces(template, variables):
-                left -= len(piece)
+            pieces: list[str] = []
+            coming = _pieces(template, variables)
+            while some := list(islice(coming, SOME)):
+                left -= sum(map(len, some))
                 if left < 0:
                     raise Refused(f"the message is longer than {OUTPUT // 1024} KiB")
-                pieces.append(piece)
+                pieces += some
             done[name] = "".join(pieces)
         return done
 
@@ -101,7 +105,7 @@ class Mouth:
         self._write, self._held, self._since = write, bytearray(), monotonic()
 
     def __call__(self, what: dict[str, Any]) -> None:
-        body = _ENCODE(what).encode("utf-8", "replace")
+        body = _written(what).encode("utf-8", "replace")
         self._held += len(body).to_bytes(4, "big") + body
         if "gone" in what:
             self.flush()
@@ -114,6 +118,15 @@ class Mouth:
         self._write.write(self._held)
         self._write.flush()
         self._held, self._since = bytearray(), monotonic()
+
+
+def _written(what: dict[str, Any]) -> str:
+    """An answer as the frame's text: long texts as they are, since to quote and to read them again costs as much as to
+    render."""
+    parts = what.get("done")
+    if not parts:
+        return _ENCODE(what)
+    return "\n".join([_ENCODE({"done": {name: len(text) for name, text in parts.items()}}), "".join(parts.values())])
 
 
 _ENCODE = json.JSONEncoder(ensure_ascii=False, check_circular=False).encode
