@@ -16,11 +16,12 @@ class CampaignsConfig(AppConfig):
     def ready(self) -> None:
         from campaigns import gates, operators
         from campaigns.attribution import models
+        from campaigns.lints import lints
         from campaigns.reports import reports
         from campaigns.steps import steps
         from campaigns.triggers import triggers
 
-        for registry in (models, reports, steps, triggers):
+        for registry in (lints, models, reports, steps, triggers):
             registry.load()
         for name in ("joined", "told"):
             import_module(f"campaigns.{name}")

@@ -2,29 +2,25 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Collection
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from django.conf import settings
 from django.db import transaction
 from django.db.models import Count, Max
 from django.utils.translation import gettext as _
 
 from campaigns.assign import ensure_holdout
+from campaigns.checking import check, digest_of
 from campaigns.endings import end_all
-from campaigns.graph import Graph, read_graph
-from campaigns.models import Enrolment, Goal, Journey, JourneyVersion
+from campaigns.graph import read_graph
+from campaigns.linting import lint_graph, refuse
+from campaigns.models import Enrolment, Journey, JourneyVersion
 from campaigns.schedule import fill
-from campaigns.steps import Place
 from common.audit import record
 from common.models import Tick
-from common.params import Invalid, Problem
 from common.states import ForbiddenMove, move
-from common.text import utm_value
 from segments.models import Membership
 
 
@@ -42,9 +38,18 @@ class UnderWay:
 
 
 def publish(
-    journey: Journey, *, now: datetime, by: Any = None, enter_present: bool = False, note: str = ""
+    journey: Journey,
+    *,
+    now: datetime,
+    by: Any = None,
+    enter_present: bool = False,
+    note: str = "",
+    confirmed: Collection[str] | None = None,
 ) -> JourneyVersion:
-    """Freeze the draft as the next version and let new people walk it. Raises Invalid with every problem.
+    """Freeze the draft as the next version and let new people walk it.
+
+    `confirmed` are the warnings that a person has said yes to (campaigns.linting.ask_of); None, for programs, says yes
+    to all. Raises Invalid with every problem, Unconfirmed with every warning; then nothing is stored.
 
     People under way keep their version. With `enter_present` those who are in the trigger's segment now enter
     too (`present_count` says how many): the first page at once, the rest by the schedule task. An unchanged flow
@@ -55,7 +60,7 @@ def publish(
         if journey.state == Journey.State.ARCHIVED:
             raise Forbidden(_("an archived journey cannot be published"))
         ensure_holdout(journey, now=now)
-        version = _freeze(journey, now=now, by=by, note=note)
+        version = _freeze(journey, now=now, by=by, note=note, confirmed=confirmed)
         _go_live(journey, version, now=now)
         occasion = plan_present(journey, now=now) if enter_present else None
         detail = {"version": version.number, "digest": version.digest, "enter_present": enter_present}
@@ -63,22 +68,6 @@ def publish(
     if occasion is not None:
         fill(occasion, now=now, go_on=lambda: False)
     return version
-
-
-def check(journey: Journey) -> Graph:
-    """The draft as it would be published. Raises Invalid with every problem, also those the database knows."""
-    graph = read_graph(journey.draft)
-    found = [Problem("trigger", text) for text in graph.trigger.check(graph.trigger_params)]
-    for key, node in graph.nodes.items():
-        found += [Problem(f"nodes.{key}", text) for text in node.step.check(node.params)]
-    goal = None
-    if graph.goal is not None:
-        goal = Goal.objects.filter(campaign=journey.campaign_id, key=graph.goal.key).first()
-        if goal is None:
-            found.append(Problem("goal.key", _("the campaign has no goal '%(key)s'") % {"key": graph.goal.key}))
-    if found:
-        raise Invalid(found)
-    return _pinned(journey, graph, goal)
 
 
 def present_count(journey: Journey) -> int:
@@ -128,9 +117,13 @@ def _move(journey: Journey, to: str, *, now: datetime, by: Any, reason: str, **a
     journey.refresh_from_db()
 
 
-def _freeze(journey: Journey, *, now: datetime, by: Any, note: str) -> JourneyVersion:
+def _freeze(
+    journey: Journey, *, now: datetime, by: Any, note: str, confirmed: Collection[str] | None
+) -> JourneyVersion:
     """The draft's version: the live one when nothing changed, else a new row."""
-    frozen = check(journey).dump()
+    graph = check(journey)
+    refuse(lint_graph(graph, journey), confirmed)
+    frozen = graph.dump()
     digest = digest_of(frozen)
     live = journey.live_version
     if live is not None and live.digest == digest:
@@ -147,31 +140,6 @@ def _go_live(journey: Journey, version: JourneyVersion, *, now: datetime) -> Non
         journey.live_since = now
     journey.state, journey.live_version = Journey.State.LIVE, version
     journey.save(update_fields=["state", "live_version", "live_since"])
-
-
-def digest_of(frozen: Mapping[str, Any]) -> str:
-    """SHA-256 over the canonical JSON of a flow."""
-    return hashlib.sha256(json.dumps(frozen, sort_keys=True, ensure_ascii=False).encode()).hexdigest()
-
-
-def _pinned(journey: Journey, graph: Graph, goal: Goal | None) -> Graph:
-    """The flow with everything fixed that may change later: template versions, salts, the goal, UTM names."""
-    zone, broadcast = settings.WORKSPACE_ZONE, graph.broadcast
-    nodes = {}
-    for key, node in graph.nodes.items():
-        place = Place(journey.key, journey.campaign.key, 0, key, zone, broadcast)
-        nodes[key] = replace(node, params=node.step.pin(node.params, place))
-    fixed = graph.goal
-    if fixed is not None and goal is not None:
-        known = {"fact": goal.fact, "filter": goal.filter, "window_days": goal.window_days}
-        fixed = fixed.model_copy(update=known)
-    return replace(graph, nodes=nodes, goal=fixed, utm=_utm(journey))
-
-
-def _utm(journey: Journey) -> dict[str, str]:
-    campaign = journey.campaign
-    source = campaign.utm_source or settings.BRAND_NAME
-    return {"source": utm_value(source), "campaign": utm_value(campaign.utm_campaign), "id": campaign.key}
 
 
 def _audience(journey: Journey) -> str:

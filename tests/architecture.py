@@ -16,7 +16,7 @@ APPS = ["common", "segments", "messaging", "campaigns", "config"]  # each may im
 PLUGINS = {
     "segments": ["rules.operators", "health"],
     "messaging": ["channels", "gates", "receipts", "writers", "operators", "lints"],
-    "campaigns": ["steps", "triggers", "attribution", "lift", "reports", "breakers", "gates", "operators"],
+    "campaigns": ["steps", "triggers", "attribution", "lift", "reports", "breakers", "gates", "operators", "lints"],
 }  # "lift" is no family: it is what reports stand on, and stands itself on steps
 EDGES = {"admin", "api", "views", "tasks", "checks", "management", "urls", "apps", "feeds"}
 LAYERS = ["models", "plug-in", "verb", "edge"]  # each may import its own and those before it

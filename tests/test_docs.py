@@ -20,6 +20,7 @@ FAMILIES = {  # page: module and name of the registry
     "gates": "messaging.gates:gates",
     "receipts": "messaging.receipts:receivers",
     "lints": "messaging.lints:lints",
+    "journey-lints": "campaigns.lints:lints",
     "steps": "campaigns.steps:steps",
     "triggers": "campaigns.triggers:triggers",
     "attribution": "campaigns.attribution:models",

@@ -25,8 +25,9 @@ def make_campaign(key: str = "spring", **fields: Any) -> Campaign:
 
 
 def make_template(key: str = "welcome", *, klass: str = "lifecycle", channel: str = "email") -> TemplateVersion:
-    """A template with its next published version (the text does not matter here)."""
-    content = {"en": {"subject": "Hi", "html": "<p>Hi</p>", "text": "Hi"}}
+    """A template with its next published version (the text does not matter here, but marketing has its way out)."""
+    out = " {{ links.unsubscribe }}" if klass == "marketing" else ""
+    content = {"en": {"subject": "Hi", "html": f"<p>Hi{out}</p>", "text": f"Hi{out}"}}
     template, _ = Template.objects.get_or_create(
         key=key, defaults={"name": key, "klass": klass, "channel": channel, "content": content}
     )
