@@ -3,12 +3,23 @@
 from __future__ import annotations
 
 from messaging import timeline
-from messaging.admin import accounts, books, copywriting, feeds, permission, rules, words
+from messaging.admin import (
+    accounts,
+    addresses,
+    books,
+    copywriting,
+    feeds,
+    pauses,
+    rules,
+    suppressions,
+    topics,
+    words,
+)
 from messaging.admin.blocks import BlockAdmin
 from messaging.admin.deliveries import DeliveryAdmin
 from messaging.admin.templates import TemplateAdmin
 
 __all__ = [
-    "BlockAdmin", "DeliveryAdmin", "TemplateAdmin", "accounts", "books", "copywriting", "feeds", "permission", "rules",
-    "timeline", "words",
+    "BlockAdmin", "DeliveryAdmin", "TemplateAdmin", "accounts", "addresses", "books", "copywriting", "feeds", "pauses",
+    "rules", "suppressions", "timeline", "topics", "words",
 ]  # fmt: skip
