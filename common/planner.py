@@ -10,8 +10,8 @@ from common.clock import is_postgres
 def plan_anew() -> None:
     """Until the end of the transaction plan each statement for its own values and for the tables as they are now.
 
-    A plan for any values is kept as long as no statistics are taken. Made while a table was small it reads all of it,
-    and goes on so while a first pass fills it: a million people then took twenty minutes instead of one.
+    A plan for any values is kept as long as no statistics are taken. Made while a table was small it reads all of it
+    (for each of a page's 5,000 ids), and goes on so while a first pass fills it.
     """
     if is_postgres():
         with connection.cursor() as cursor:

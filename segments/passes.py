@@ -61,6 +61,7 @@ def next_of_everyone(
     there was nobody).
     """
     with transaction.atomic():
+        plan_anew()
         Cursor.objects.get_or_create(reader=reader, shard=0)
         cursor = _unlocked(Cursor.objects.filter(reader=reader, shard=0)).first()
         if cursor is None or cursor.tx > number:
@@ -78,6 +79,7 @@ def next_of_silent(model: type[Model], judge: Callable[[list[int]], int], *, now
     there is nobody left."""
     rows = model._default_manager.filter(next_change_at__lte=now)
     with transaction.atomic():
+        plan_anew()
         ids = list(_unlocked(rows.order_by("next_change_at")).values_list("pk", flat=True)[:BATCH])
         if not ids:
             return None
