@@ -35,6 +35,7 @@ TIMETABLE: dict[str, Entry] = {
     "score": Entry("segments.tasks.score", 10, "Score the people who changed or fell silent"),
     "judge": Entry("segments.tasks.judge", 10, "Judge the health of people who changed or fell silent"),
     "count-missions": Entry("segments.tasks.count_missions", 5, "Count facts for missions"),
+    "watch-coupons": Entry("segments.tasks.watch_coupons", 60, "Tell when a coupon pool runs low"),
     "expire-points": Entry("segments.tasks.expire_points", 3600, "Let points expire"),
     "learn": Entry("segments.tasks.learn", 60, "Learn which properties the events have"),
     "finish-merges": Entry("segments.tasks.finish_merges", 300, "Finish merges that were left half-way"),

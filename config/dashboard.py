@@ -178,7 +178,7 @@ def _chart(now: datetime, since: datetime, tz: ZoneInfo) -> str:
 
 def troubles(now: datetime) -> list[Trouble]:
     """What needs a person, the worst first; empty when all is well."""
-    return [*_stopped(now), *_parked(), *_doubtful(), *_broken(), *_silent(now)]
+    return [*_stopped(now), *_parked(), *_doubtful(), *_broken(), *_low(), *_silent(now)]
 
 
 def _stopped(now: datetime) -> list[Trouble]:
@@ -254,6 +254,19 @@ def _broken() -> list[Trouble]:
             reverse("admin:segments_segment_change", args=[segment.pk]),
         )
         for segment in people.broken_segments()[:5]
+    ]
+
+
+def _low() -> list[Trouble]:
+    """Coupon pools that are running out."""
+    return [
+        Trouble(
+            "warn",
+            "inventory_2",
+            _("The coupon pool %(pool)s is running out") % {"pool": pool.title},
+            reverse("admin:segments_couponpool_change", args=[pool.pk]),
+        )
+        for pool in people.low_pools()[:5]
     ]
 
 

@@ -51,6 +51,7 @@ DRAFTS = [
     "segments.mission",
     "segments.badge",
     "segments.level",
+    "segments.pointrule",
     "segments.benefit",
     "segments.couponpool",
     "messaging.template",

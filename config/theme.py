@@ -89,6 +89,7 @@ NAVIGATION = [
             _list("segments.mission", _("Missions"), "task_alt"),
             _list("segments.badge", _("Badges"), "military_tech"),
             _list("segments.level", _("Levels"), "stairs"),
+            _list("segments.pointrule", _("Earning rules"), "add_card"),
             _list("segments.pointentry", _("Points"), "toll"),
             _list("segments.benefit", _("Benefits"), "redeem"),
             _list("segments.couponpool", _("Coupon pools"), "inventory_2"),

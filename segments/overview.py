@@ -8,7 +8,7 @@ from typing import Any
 
 from django.db.models import Count, QuerySet
 
-from segments.models import Event, Membership, Profile, Scores, Segment, SegmentRun, StageChange
+from segments.models import CouponPool, Event, Membership, Profile, Scores, Segment, SegmentRun, StageChange
 from segments.models.known import STAGES, Stage
 
 
@@ -54,6 +54,11 @@ def has_facts() -> bool:
 def segments_at_a_glance(limit: int = 8) -> QuerySet[Segment]:
     """Active segments, the largest first."""
     return Segment.objects.filter(state=Segment.State.ACTIVE).order_by("-size", "key")[:limit]
+
+
+def low_pools() -> QuerySet[CouponPool]:
+    """Coupon pools whose stock has run low, the longest first."""
+    return CouponPool.objects.exclude(low_since=None).order_by("low_since", "key")
 
 
 def broken_segments() -> QuerySet[Segment]:

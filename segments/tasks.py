@@ -8,7 +8,7 @@ from common.buckets import SHARDS
 from common.clock import now
 from segments import erase, event_schema, health_scores, scores, unfinished
 from segments import refresh as members
-from segments.growth import coupons, levels, missions, points_due, redemptions
+from segments.growth import clawback, coupons, earning, levels, missions, points_due, pools, redemptions
 
 
 @shared_task(name="segments.tasks.refresh")
@@ -37,12 +37,21 @@ def judge() -> dict[str, int]:
 
 @shared_task(name="segments.tasks.count_missions")
 def count_missions() -> dict[str, int]:
-    """Count new facts for missions, and mark the coupons that orders name as used."""
+    """Count new facts for missions and earning rules, mark the coupons that orders name as used, and take back what
+    was given for orders that are undone."""
     at = now()
     return {
         "facts": sum(missions.count_shard(shard, at) for shard in range(SHARDS)),
+        "earned": sum(earning.earn_shard(shard, at) for shard in range(SHARDS)),
         "orders": sum(redemptions.redeem_shard(shard, at) for shard in range(SHARDS)),
+        "undone": sum(clawback.claw_back_shard(shard, at) for shard in range(SHARDS)),
     }
+
+
+@shared_task(name="segments.tasks.watch_coupons")
+def watch_coupons() -> dict[str, int]:
+    """Note the coupon pools that have run low."""
+    return {"low": len(pools.watch_stock(now()))}
 
 
 @shared_task(name="segments.tasks.learn")

@@ -20,7 +20,7 @@ from messaging.channels import channels
 from messaging.models import TemplateVersion
 from messaging.outbox.queue import NewDelivery, queue_deliveries
 from segments.growth.badges import BadgeFor, award_many
-from segments.growth.coupons import Claim, claim
+from segments.growth.coupons import Claim, claim, order_of
 from segments.growth.ledger import Earn, earn_many
 from segments.models import Coupon
 
@@ -77,7 +77,7 @@ def points(wanted: Wanted, plan: Plan, node: Node, now: datetime) -> dict[str, E
     """Book points."""
     real, effects = _real(wanted)
     for depth, some in _by_depth(real):
-        earns = [Earn(w.profile, intent.detail["points"], intent.key, _why(plan, node)) for w, intent in some]
+        earns = [_earn(walk, intent, plan, node) for walk, intent in some]
         earn_many(earns, now=now, depth=depth)
     return effects
 
@@ -97,10 +97,21 @@ def grant(wanted: Wanted, plan: Plan, node: Node, now: datetime) -> dict[str, Ef
     effects = {key: Effect(reason=HELD_OUT, context={"coupon": {"code": NO_CODE, "expires_at": ""}}) for key in notes}
     for depth, some in _by_depth(real):
         pool = some[0][1].detail["pool"]
-        claims = [Claim(walk.profile, intent.key) for walk, intent in some]
+        claims = [Claim(walk.profile, intent.key, _ref(walk)) for walk, intent in some]
         found = claim(pool, claims, now=now, reason=_why(plan, node), depth=depth)
         effects |= {key: _granted(pool, coupon) for key, coupon in found.items()}
     return effects
+
+
+def _earn(walk: Walk, intent: Intent, plan: Plan, node: Node) -> Earn:
+    return Earn(walk.profile, intent.detail["points"], intent.key, _why(plan, node), ref=_ref(walk))
+
+
+def _ref(walk: Walk) -> str:
+    """The order that began the walk: a refund of it takes back what the walk gave."""
+    event = walk.context.get("event") or {}
+    order_id = (event.get("properties") or {}).get("order_id") if isinstance(event, Mapping) else None
+    return order_of(str(order_id)) if order_id not in (None, "") else ""
 
 
 def _granted(pool: str, coupon: Coupon | None) -> Effect:

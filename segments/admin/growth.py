@@ -1,11 +1,11 @@
-"""Growth in the admin: points, levels, badges, missions, benefits and the pools that carry codes."""
+"""Growth in the admin: how points are earned, what moved, levels, badges and missions."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from django.contrib import admin
-from django.db.models import Count, F, Q
+from django.db.models import Count
 from django.http import HttpRequest
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
@@ -14,11 +14,10 @@ from unfold.contrib.filters.admin import (
     ChoicesDropdownFilter,
     FieldTextFilter,
     RangeDateFilter,
-    RelatedDropdownFilter,
 )
 
 from common.admin import LargePage, NoDelete, Page, ReadOnly, show
-from segments.models import Badge, Benefit, Coupon, CouponPool, Level, Mission, PointEntry
+from segments.models import Badge, Level, Mission, PointEntry, PointRule
 
 NAMES = ["key", "name", "name_zh"]
 
@@ -83,6 +82,22 @@ class LevelAdmin(NoDelete, Page):
         return level.title
 
 
+@admin.register(PointRule)
+class PointRuleAdmin(NoDelete, Page):
+    """How people earn by themselves. Points that were booked stay when a rule changes."""
+
+    hint = _("An earning rule gives points for each event, or one for so much money; a refund takes them back.")
+    list_display = ["title", "fact", "points", "per", "pending_days", "valid_days", "most_a_day", "active"]
+    list_filter = [("active", BooleanRadioFilter)]
+    search_fields = [*NAMES, "fact"]
+    fields = [*NAMES, "fact", "filter", "points", "per", "pending_days", "valid_days", "most_a_day", "active"]
+    prepopulated_fields = {"key": ["name"]}
+
+    @admin.display(description=_("name"), ordering="name")
+    def title(self, rule: PointRule) -> str:
+        return rule.title
+
+
 @admin.register(PointEntry)
 class PointEntryAdmin(ReadOnly, LargePage):
     """Every movement of points, with its reason. Nothing here is ever changed."""
@@ -93,7 +108,7 @@ class PointEntryAdmin(ReadOnly, LargePage):
     list_select_related = ["wallet__profile"]
     search_fields = ["key", "=wallet__profile__email"]
     ordering = ["-id"]
-    fields = ["at", "person", "signed", "kind", "reason", "available_at", "expires_at", "key", "reverses"]
+    fields = ["at", "person", "signed", "kind", "reason", "available_at", "expires_at", "ref", "key", "reverses"]
 
     @admin.display(description=_("person"))
     def person(self, entry: PointEntry) -> SafeString | str:
@@ -102,89 +117,3 @@ class PointEntryAdmin(ReadOnly, LargePage):
     @admin.display(description=_("points"))
     def signed(self, entry: PointEntry) -> str:
         return f"{entry.sign * entry.amount:+,}"
-
-
-@admin.register(Benefit)
-class BenefitAdmin(NoDelete, Page):
-    """What people get."""
-
-    hint = _("A benefit says what a coupon is worth; a pool holds its codes.")
-    list_display = ["title", "kind", "worth", "valid_days", "key"]
-    list_filter = [("kind", ChoicesDropdownFilter)]
-    search_fields = NAMES
-    fields = [*NAMES, "kind", "amount", "currency", "valid_days", "cost"]
-    prepopulated_fields = {"key": ["name"]}
-
-    @admin.display(description=_("name"), ordering="name")
-    def title(self, benefit: Benefit) -> str:
-        return benefit.title
-
-    @admin.display(description=_("worth"))
-    def worth(self, benefit: Benefit) -> str:
-        if benefit.kind == Benefit.Kind.PERCENT:
-            return f"{benefit.amount / 100:g} %"
-        return show.money(benefit.amount, benefit.currency) if benefit.amount else "–"
-
-
-@admin.register(CouponPool)
-class CouponPoolAdmin(NoDelete, Page):
-    """Stocks of codes, with what is left."""
-
-    hint = _("A pool holds unique codes of one benefit; a journey's grant step hands them out.")
-    list_display = ["title", "benefit", "stock", "assigned", "redeemed", "warning", "key"]
-    list_select_related = ["benefit"]
-    search_fields = NAMES
-    fields = [*NAMES, "benefit", "prefix", "endless", "low_stock", "per_person"]
-    prepopulated_fields = {"key": ["name"]}
-
-    def get_queryset(self, request: HttpRequest) -> Any:
-        counts = {
-            f"n_{state}": Count("coupons", filter=Q(coupons__state=state)) for state in ("free", "assigned", "redeemed")
-        }
-        return super().get_queryset(request).annotate(n_all=Count("coupons"), **counts)
-
-    @admin.display(description=_("name"), ordering="name")
-    def title(self, pool: CouponPool) -> str:
-        return pool.title
-
-    @admin.display(description=_("free codes"))
-    def stock(self, pool: Any) -> SafeString | str:
-        return "∞" if pool.endless else show.bar(pool.n_free, pool.n_all)
-
-    @admin.display(description=_("assigned"))
-    def assigned(self, pool: Any) -> str:
-        return f"{pool.n_assigned:,}"
-
-    @admin.display(description=_("redeemed"))
-    def redeemed(self, pool: Any) -> str:
-        return f"{pool.n_redeemed:,}"
-
-    @admin.display(description=_("stock"))
-    def warning(self, pool: Any) -> SafeString:
-        if pool.endless:
-            return show.pill("active", _("made on demand"))
-        if not pool.n_free:
-            return show.pill("failed", _("empty"))
-        low = pool.n_free * 100 < pool.low_stock * pool.n_all
-        return show.pill("paused", _("low")) if low else show.pill("active", _("enough"))
-
-
-@admin.register(Coupon)
-class CouponAdmin(ReadOnly, LargePage):
-    """Single codes: free, handed out, redeemed."""
-
-    hint = _("No codes yet. Load codes into a pool, or let the pool make them on demand.")
-    list_display = ["code", "pool", "the_state", "person", "assigned_at", "expires_at", "redeemed_at", "order_ref"]
-    list_filter = [("state", ChoicesDropdownFilter), ("pool", RelatedDropdownFilter)]
-    list_select_related = ["pool", "profile"]
-    search_fields = ["=code", "=order_ref"]
-    ordering = ["-id"]
-    fields = list_display
-
-    @admin.display(description=_("state"), ordering=F("state").asc())
-    def the_state(self, coupon: Coupon) -> SafeString | str:
-        return show.state_of(coupon)
-
-    @admin.display(description=_("person"))
-    def person(self, coupon: Coupon) -> SafeString | str:
-        return show.page_of("segments_profile", coupon.profile_id, coupon.profile)

@@ -11,9 +11,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from django.db import transaction
-from django.db.models import F, Q, Sum
+from django.db.models import F, QuerySet, Sum
 
 from segments.growth.lots import draw, left_of, meet_debts, open_lots, overdue
 from segments.growth.wallets import account_for, bring_up, lock_wallets, take
@@ -26,7 +27,8 @@ class NotEnoughPoints(ValueError):
 
 @dataclass(frozen=True)
 class Earn:
-    """Points for one person, once per `key`. `available_at` in the future makes them pending until then."""
+    """Points for one person, once per `key`. `available_at` in the future makes them pending until then; `ref` names
+    what they are given for ("order:A17")."""
 
     profile: int
     points: int
@@ -34,6 +36,7 @@ class Earn:
     reason: str
     expires_at: datetime | None = None
     available_at: datetime | None = None
+    ref: str = ""
 
 
 @dataclass(frozen=True)
@@ -73,9 +76,10 @@ def earn(
     now: datetime,
     expires_at: datetime | None = None,
     available_at: datetime | None = None,
+    ref: str = "",
 ) -> bool:
     """Book one earn; False when its key is known already."""
-    return earn_many([Earn(profile_id, points, key, reason, expires_at, available_at)], now=now)[0]
+    return earn_many([Earn(profile_id, points, key, reason, expires_at, available_at, ref)], now=now)[0]
 
 
 def spend(profile_id: int, points: int, *, key: str, reason: str, now: datetime) -> bool:
@@ -95,26 +99,38 @@ def spend(profile_id: int, points: int, *, key: str, reason: str, now: datetime)
 
 
 def reverse(entry_key: str, *, key: str, reason: str, now: datetime) -> bool:
-    """Undo an earn (a refunded order): from its own lot first, the rest as a debt. False when done before.
+    """Undo all that is not yet undone of an earn (a refunded order); False when there is nothing left to undo.
 
-    What had expired of the lot is given back at once, so that nobody loses it twice. Points still to come are undone
-    at the moment at which they would have come.
+    First from what is left of its own lot, then as a debt for what was spent. What had expired of the lot is given
+    back at once, so that nobody loses it twice. Points still to come are undone at the moment at which they would
+    have come.
+    """
+    return take_back(entry_key, None, key=key, reason=reason, now=now) > 0
+
+
+def take_back(entry_key: str, total: int | None, *, key: str, reason: str, now: datetime) -> int:
+    """Undo an earn until `total` of its points are undone (None: all of them), as `reverse` does.
+
+    Returns how many points this call took: 0 where so many are undone already, or for a known key. Raises
+    PointEntry.DoesNotExist for an earn that is unknown.
     """
     lot = PointEntry.objects.get(key=entry_key, kind=PointEntry.Kind.EARN)
     with transaction.atomic():
         wallets = lock_wallets({lot.wallet_id})
-        if PointEntry.objects.filter(Q(key=key) | Q(reverses=lot)).exists():
-            return False
+        points = min(lot.amount, lot.amount if total is None else total) - _sum(PointEntry.objects.filter(reverses=lot))
+        if points <= 0 or PointEntry.objects.filter(key=key).exists():
+            return 0
         gone = bring_up(lot.wallet_id, now=now)
         effect = max(now, lot.available_at)
-        entry = take(lot.wallet_id, "reverse", lot.amount, key=key, reason=reason, now=now, available_at=effect,
-                      reverses=lot)  # fmt: skip
-        back = _given_back(lot, now=now)
-        owed = draw(entry.pk, lot.amount, [*[(one.pk, one.amount) for one in back], (lot.pk, left_of(lot.pk))])
+        entry = take(lot.wallet_id, "reverse", points, key=key, reason=reason, now=now, available_at=effect,
+                     reverses=lot)  # fmt: skip
+        rest = left_of(lot.pk)
+        back = _given_back(lot, points - rest, key, now=now)
+        owed = draw(entry.pk, points, [(lot.pk, rest), *[(one.pk, one.amount) for one in back]])
         if owed:
             draw(entry.pk, owed, open_lots(lot.wallet_id, now=now))
         account_for(wallets, [*gone, entry, *back], now=now)
-    return True
+    return points
 
 
 def balance(profile_id: int, now: datetime) -> Balance:
@@ -138,13 +154,24 @@ def _lot(item: Earn, now: datetime) -> PointEntry:
         expires_at=item.expires_at,
         reason=item.reason,
         key=item.key,
+        ref=item.ref,
     )
 
 
-def _given_back(lot: PointEntry, *, now: datetime) -> list[PointEntry]:
-    """What had expired of a lot that is reversed."""
-    expired = PointDraw.objects.filter(lot=lot, entry__kind=PointEntry.Kind.EXPIRE).aggregate(n=Sum("amount"))["n"]
-    if not expired:
+def _given_back(lot: PointEntry, points: int, key: str, *, now: datetime) -> list[PointEntry]:
+    """Of `points` that the lot no longer holds, those that had expired: what was spent is undone before them."""
+    drawn = PointDraw.objects.filter(lot=lot)
+    expired = _sum(drawn.filter(entry__kind=PointEntry.Kind.EXPIRE))
+    own = _sum(drawn.filter(entry__reverses=lot))
+    given = _sum(PointEntry.objects.filter(key__startswith=f"expired:{lot.pk}:"))
+    undone = _sum(PointEntry.objects.filter(reverses=lot).exclude(key=key))
+    spent = lot.amount - left_of(lot.pk) - expired - own
+    back = min(expired - given, points - (spent - (undone - own - given)))
+    if back <= 0:
         return []
-    given = {"key": f"expired:{lot.pk}", "reason": "expired before it was reversed", "sign": 1}
-    return [take(lot.wallet_id, "adjust", expired, now=now, **given)]
+    made = {"key": f"expired:{lot.pk}:{key}"[:160], "reason": "expired before it was reversed", "sign": 1}
+    return [take(lot.wallet_id, "adjust", back, now=now, **made)]
+
+
+def _sum(rows: QuerySet[Any]) -> int:
+    return rows.aggregate(n=Sum("amount"))["n"] or 0

@@ -65,9 +65,13 @@ def renew_due(now: datetime, *, limit: int = 500) -> int:
 
 def _earned(profiles: Iterable[int], *, now: datetime) -> dict[int, int]:
     """Points that came in the term, less those reversed, by profile id."""
-    rows = PointEntry.objects.filter(wallet_id__in=list(profiles), kind="earn")
-    rows = rows.filter(available_at__gt=now - term(), available_at__lte=now)
-    return dict(rows.filter(reversals__isnull=True).values_list("wallet_id").annotate(n=Sum("amount")))
+    came = {"wallet_id__in": list(profiles), "available_at__gt": now - term(), "available_at__lte": now}
+    rows = PointEntry.objects.filter(kind=PointEntry.Kind.EARN, **came)
+    undone = PointEntry.objects.filter(**{f"reverses__{name}": value for name, value in came.items()})
+    earned = dict(rows.values_list("wallet_id").annotate(n=Sum("amount")))
+    for wallet, points in undone.values_list("reverses__wallet_id").annotate(n=Sum("amount")):
+        earned[wallet] -= points
+    return earned
 
 
 def _rung(ladder: list[Level], earned: int) -> Level | None:

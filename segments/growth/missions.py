@@ -11,6 +11,7 @@ from django.db import transaction
 from common.periods import zone
 from segments.facts.append import append_engine_facts
 from segments.facts.fact import Fact
+from segments.facts.filter import passes
 from segments.facts.names import MISSION_COMPLETED
 from segments.facts.read import process_shard
 from segments.growth.badges import BadgeFor, award_many
@@ -45,9 +46,7 @@ def period_of(mission: Mission, at: datetime, tz: ZoneInfo) -> str:
 
 def matches(mission: Mission, fact: Fact | Event) -> bool:
     """Whether the fact counts: live, of that name, and with every property of the filter equal."""
-    if not fact.live or fact.name != mission.fact:
-        return False
-    return all(fact.properties.get(name) == value for name, value in mission.filter.items())
+    return fact.live and fact.name == mission.fact and passes(fact.properties, mission.filter)
 
 
 def _count(missions: list[Mission], facts: Sequence[Fact], *, now: datetime) -> None:

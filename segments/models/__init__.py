@@ -13,6 +13,7 @@ from segments.models.growth import (
     MissionProgress,
     PointDraw,
     PointEntry,
+    PointRule,
     Wallet,
 )
 from segments.models.intake import EventProperty, ImportJob, ModelSync, RejectedRow, Source, Trait
@@ -23,6 +24,6 @@ from segments.models.people import Identity, Profile
 __all__ = [
     "Award", "Badge", "Benefit", "Coupon", "CouponPool", "Cursor", "Event", "EventProperty", "EventStats", "Grant",
     "Health", "HealthChange", "HealthRules", "Identity", "ImportJob", "Level", "Membership", "Merge", "Mission",
-    "MissionProgress", "ModelSync", "Order", "PointDraw", "PointEntry", "Profile", "RejectedRow", "RfmEdges",
-    "Scores", "Segment", "SegmentRun", "Source", "StageChange", "Trait", "Wallet",
+    "MissionProgress", "ModelSync", "Order", "PointDraw", "PointEntry", "PointRule", "Profile", "RejectedRow",
+    "RfmEdges", "Scores", "Segment", "SegmentRun", "Source", "StageChange", "Trait", "Wallet",
 ]  # fmt: skip

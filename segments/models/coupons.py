@@ -34,17 +34,32 @@ class Benefit(Named):
 
 
 class CouponPool(Named):
-    """A stock of unique codes for one benefit. `endless` pools make codes as they are claimed."""
+    """A stock of unique codes for one benefit. `endless` pools make codes as they are claimed.
+
+    Codes are handed out from `starts_at` until `ends_at`, at most `most` in all and `per_person` to one person; blank
+    is no limit. `low_since` is when the stock was found low, until it is filled again.
+    """
 
     benefit = models.ForeignKey(Benefit, models.PROTECT, related_name="pools", verbose_name=_("benefit"))
     prefix = models.CharField(_("code prefix"), max_length=12, blank=True)
     endless = models.BooleanField(_("make codes on demand"), default=False)
     low_stock = models.PositiveSmallIntegerField(_("low stock in %"), default=10)
     per_person = models.PositiveSmallIntegerField(_("codes per person"), null=True, blank=True)
+    most = models.PositiveIntegerField(_("codes in all"), null=True, blank=True)
+    starts_at = models.DateTimeField(_("handed out from"), null=True, blank=True)
+    ends_at = models.DateTimeField(_("valid until"), null=True, blank=True)
+    low_since = models.DateTimeField(_("low since"), null=True, editable=False)
 
     class Meta:
         verbose_name = _("coupon pool")
         verbose_name_plural = _("coupon pools")
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(starts_at=None) | Q(ends_at=None) | Q(ends_at__gt=models.F("starts_at")),
+                name="coupon_pool_span",
+                violation_error_message=_("The end lies before the beginning."),
+            )
+        ]
 
 
 class Coupon(models.Model):
@@ -60,7 +75,7 @@ class Coupon(models.Model):
     MOVES = {
         "free": frozenset({"assigned", "void"}),
         "assigned": frozenset({"redeemed", "expired", "void"}),
-        "redeemed": frozenset({"assigned"}),
+        "redeemed": frozenset({"assigned", "expired", "void"}),
         "expired": frozenset[str](),
         "void": frozenset[str](),
     }
@@ -82,6 +97,7 @@ class Coupon(models.Model):
         indexes = [
             models.Index(fields=["pool", "id"], name="coupon_free", condition=Q(state="free")),
             models.Index(fields=["pool", "state"], name="coupon_stock"),
+            models.Index(fields=["order_ref"], name="coupon_order", condition=~Q(order_ref="")),
         ]
         constraints = [
             in_choices("coupon_state", "state", ["free", "assigned", "redeemed", "expired", "void"]),
@@ -96,7 +112,10 @@ class Coupon(models.Model):
 
 
 class Grant(models.Model):
-    """One benefit given to one person, once for each key, with the coupon that carries it if any."""
+    """One benefit given to one person, once for each key, with the coupon that carries it if any.
+
+    `ref` names what it was given for ("order:A17"), so that a refund finds it.
+    """
 
     benefit = models.ForeignKey(Benefit, models.PROTECT, related_name="grants")
     profile = models.ForeignKey(Profile, models.CASCADE, related_name="grants")
@@ -105,11 +124,13 @@ class Grant(models.Model):
     at = models.DateTimeField(_("time"))
     expires_at = models.DateTimeField(_("expires"), null=True, blank=True)
     reason = models.CharField(_("reason"), max_length=200, blank=True)
+    ref = models.CharField(_("given for"), max_length=140, blank=True)
     origin = models.BigIntegerField(null=True, editable=False)
 
     class Meta:
         verbose_name = _("grant")
         verbose_name_plural = _("grants")
+        indexes = [models.Index(fields=["ref"], name="grant_ref", condition=~Q(ref=""))]
 
     def __str__(self) -> str:
         return f"{self.benefit_id} → {self.profile_id}"

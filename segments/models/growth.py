@@ -57,7 +57,10 @@ class AppendOnly(models.Model):
 
 
 class PointEntry(AppendOnly):
-    """One movement of points. An earn is a lot, consumed by the draws of later spends and expiries."""
+    """One movement of points. An earn is a lot, consumed by the draws of later spends and expiries.
+
+    `ref` names what an earn was given for ("order:A17"), so that a refund finds it.
+    """
 
     class Kind(models.TextChoices):
         EARN = "earn", _("earned")
@@ -75,6 +78,7 @@ class PointEntry(AppendOnly):
     expires_at = models.DateTimeField(_("expires"), null=True)
     reason = models.CharField(_("reason"), max_length=120)
     key = models.CharField(max_length=160, unique=True)
+    ref = models.CharField(_("given for"), max_length=140, blank=True)
     reverses = models.ForeignKey("self", models.PROTECT, null=True, related_name="reversals")
     origin = models.BigIntegerField(null=True, editable=False)
 
@@ -87,6 +91,7 @@ class PointEntry(AppendOnly):
             models.Index(
                 fields=["available_at"], name="point_entry_coming", condition=Q(available_at__gt=models.F("at"))
             ),
+            models.Index(fields=["ref"], name="point_entry_ref", condition=~Q(ref="")),
         ]
         constraints = [
             models.CheckConstraint(condition=Q(amount__gt=0), name="point_entry_positive"),
@@ -113,6 +118,34 @@ class PointDraw(AppendOnly):
 
     def __str__(self) -> str:
         return f"{self.amount} of {self.lot_id}"
+
+
+class PointRule(Named):
+    """How people earn by themselves: so many points for each fact, or one for every `per` of its money.
+
+    `per` is in minor units of the reporting currency. Points are pending for `pending_days` (until a purchase can no
+    longer be returned), then valid for `valid_days`, or for ever where that is blank.
+    """
+
+    fact = models.CharField(_("event"), max_length=200, default="Order Completed")
+    filter = models.JSONField(_("property filter"), default=dict, blank=True)
+    points = models.PositiveIntegerField(_("points for each"), default=0)
+    per = models.PositiveIntegerField(_("one point for every (minor units)"), default=0)
+    pending_days = models.PositiveSmallIntegerField(_("pending for days"), default=0)
+    valid_days = models.PositiveSmallIntegerField(_("valid for days"), null=True, blank=True)
+    most_a_day = models.PositiveIntegerField(_("at most a day"), null=True, blank=True)
+    active = models.BooleanField(_("active"), default=True)
+
+    class Meta:
+        verbose_name = _("earning rule")
+        verbose_name_plural = _("earning rules")
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(points__gt=0) | Q(per__gt=0),
+                name="point_rule_gives",
+                violation_error_message=_("Say how many points, or for how much money there is one."),
+            )
+        ]
 
 
 class Badge(Named):

@@ -222,7 +222,9 @@ class Lot:
     left: int = 0
     expired: int = 0
     here: bool = False
-    undone: bool = False
+    undone: int = 0  # in all; of what was left, and as a debt for what was spent
+    taken: int = 0
+    owed: int = 0
 
 
 @dataclass
@@ -236,8 +238,8 @@ class Account:
         """Lots come (and meet debts first) and end, in the order of time; what ends at an instant ends last."""
         for at in sorted({at for lot in self.lots for at in (lot.comes, lot.ends) if at and at <= now}):
             for lot in self.lots:
-                if not lot.here and lot.comes <= at and not lot.undone:
-                    lot.here, lot.left = True, lot.amount
+                if not lot.here and lot.comes <= at:
+                    lot.here, lot.left = True, lot.amount - lot.undone
             self.pay()
             for lot in self.lots:
                 if lot.here and lot.ends and lot.ends <= at:
@@ -261,20 +263,26 @@ class Account:
         self.take(points)
         return True
 
-    def undo(self, lot: Lot) -> None:
-        if not lot.undone and lot.here:
-            spent = lot.amount - lot.left - lot.expired
-            lot.left = 0
-            self.debt += self.take(spent)
-        lot.undone = True
+    def undo(self, lot: Lot, total: int) -> int:
+        """Until `total` of it are undone: from what is left, then of what was spent, last of what expired."""
+        points = max(0, min(total, lot.amount) - lot.undone)
+        lot.undone += points
+        part = min(points, lot.left) if lot.here else points
+        lot.left -= part if lot.here else 0
+        lot.taken += part
+        spent = lot.amount - lot.left - lot.expired - lot.taken if lot.here else 0
+        owed = min(points - part, spent - lot.owed)
+        lot.owed += owed
+        self.debt += self.take(owed)
+        return points
 
     def balance(self) -> ledger.Balance:
-        coming = sum(lot.amount for lot in self.lots if not lot.here and not lot.undone)
+        coming = sum(lot.amount - lot.undone for lot in self.lots if not lot.here)
         return ledger.Balance(sum(lot.left for lot in self.lots), self.debt, coming)
 
 
 MOVES = st.tuples(
-    st.sampled_from("eeesssxlr"), st.integers(1, 60), st.integers(0, 3), st.integers(0, 20), st.integers(0, 6)
+    st.sampled_from("eeesssxlrbb"), st.integers(1, 60), st.integers(0, 3), st.integers(0, 20), st.integers(0, 6)
 )
 
 
@@ -308,8 +316,10 @@ class Interleavings(TestCase):
                     points_due.release_due(now)
                 elif kind == "r" and earned:
                     new = ledger.reverse(earned[picked], key=key, reason="r", now=now)
-                    assert new is (not account.lots[picked].undone)
-                    account.undo(account.lots[picked])
+                    assert new is (account.undo(account.lots[picked], 10**6) > 0)
+                elif kind == "b" and earned:
+                    took = ledger.take_back(earned[picked], days * 20, key=key, reason="r", now=now)
+                    assert took == account.undo(account.lots[picked], days * 20)
                 elif kind == "s" and not again:
                     taken = account.spend(points)
                     with suppress(ledger.NotEnoughPoints):
