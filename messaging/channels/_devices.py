@@ -1,4 +1,4 @@
-"""One message to every device of a person: what each answered, and what that makes of the message.
+"""Push to the devices that a person registered: what such channels have in common, and one message to each of them.
 
 A message that one device took is sent, and is not sent again for the others' sake; one that no device surely took is in
 doubt as soon as one may have; it is tried again only when surely none took it.
@@ -6,13 +6,29 @@ doubt as soon as one may have; it is tried again only when surely none took it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, ClassVar
 
-from messaging.channels import Answer, Bounce, Device, Outcome, Outgoing, Sender, _http
+from messaging.channels import Answer, Bounce, Channel, Device, Limit, Outcome, Outgoing, Sender, _http, _push
 
 Post = Callable[[Outgoing, Device], _http.Verdict]
 NO_DEVICE = Answer(Outcome.PERMANENT, "no device")
 ORDER = (Outcome.SENT, Outcome.UNKNOWN, Outcome.TRANSIENT, Outcome.PERMANENT)  # the first there is, is the message's
+
+
+class PushToDevices(Channel):
+    """A channel whose address is what the person's apps or browsers registered; `parts` and their size are push's."""
+
+    parts: ClassVar[tuple[str, ...]] = _push.PARTS
+    medium: ClassVar[str] = "push"
+    registers: ClassVar[bool] = True
+    limits: ClassVar[tuple[Limit, ...]] = (Limit("", _push.MOST),)
+
+    def address_of(self, traits: Mapping[str, Any]) -> str:
+        return ""
+
+    def check(self, message: Outgoing) -> str:
+        return _push.wrong(message.parts)
 
 
 class Devices:

@@ -15,18 +15,16 @@ from typing import Any, ClassVar
 from common import http
 from messaging.channels import (
     Bounce,
-    Channel,
     ChannelError,
     Connection,
     Device,
-    Limit,
     Outgoing,
     Sender,
     _http,
     _push,
     channels,
 )
-from messaging.channels._devices import Devices
+from messaging.channels._devices import Devices, PushToDevices
 
 HOST = "https://fcm.googleapis.com"
 QUIET = timedelta(minutes=1)  # who is throttled without a time waits so long, as the documentation asks
@@ -36,21 +34,11 @@ STALE = 401
 
 
 @channels.register("push")
-class PushChannel(Channel):
+class PushChannel(PushToDevices):
     """The person's apps take it; what they have registered is the address."""
 
     key: ClassVar[str] = "push"
-    parts: ClassVar[tuple[str, ...]] = _push.PARTS
-    medium: ClassVar[str] = "push"
-    registers: ClassVar[bool] = True
     transports: ClassVar[tuple[str, ...]] = ("fcm",)
-    limits: ClassVar[tuple[Limit, ...]] = (Limit("", _push.MOST),)
-
-    def address_of(self, traits: Mapping[str, Any]) -> str:
-        return ""
-
-    def check(self, message: Outgoing) -> str:
-        return _push.wrong(message.parts)
 
     @contextmanager
     def connect(self, sender: Sender) -> Iterator[Connection]:

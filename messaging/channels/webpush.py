@@ -7,48 +7,36 @@ browser, so it is called as any stranger's is, and what one of them answers is n
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
-from typing import Any, ClassVar
+from typing import ClassVar
 from urllib.parse import urlsplit
 
 from common import http
 from messaging.channels import (
     Bounce,
-    Channel,
     ChannelError,
     Connection,
     Device,
-    Limit,
     Outgoing,
     Sender,
     _http,
     _push,
     channels,
 )
-from messaging.channels._devices import Devices
+from messaging.channels._devices import Devices, PushToDevices
 
 LIFE = 12 * 3600  # seconds that we prove who we are for; at most a day is allowed
 URGENCY = "normal"
 
 
 @channels.register("webpush")
-class WebPushChannel(Channel):
+class WebPushChannel(PushToDevices):
     """The person's browsers take it; what they have subscribed is the address."""
 
     key: ClassVar[str] = "webpush"
-    parts: ClassVar[tuple[str, ...]] = _push.PARTS
-    medium: ClassVar[str] = "push"
-    registers: ClassVar[bool] = True
     transports: ClassVar[tuple[str, ...]] = ("vapid",)
-    limits: ClassVar[tuple[Limit, ...]] = (Limit("", _push.MOST),)
-
-    def address_of(self, traits: Mapping[str, Any]) -> str:
-        return ""
-
-    def check(self, message: Outgoing) -> str:
-        return _push.wrong(message.parts)
 
     @contextmanager
     def connect(self, sender: Sender) -> Iterator[Connection]:
