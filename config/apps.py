@@ -15,8 +15,10 @@ class WiringConfig(AppConfig):
 
     def ready(self) -> None:
         from config import checks  # noqa: F401 - importing registers
+        from config.doctor import exams
         from config.roles import sync_roles
 
+        exams.load()
         post_migrate.connect(settle, dispatch_uid="perennial.settle")
         post_migrate.connect(sync_roles, sender=apps.get_app_config("campaigns"), dispatch_uid="perennial.roles")
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from common.registry import Registry
+from config.doctor import exams
 
 ROOT = Path(__file__).parents[1]
 DOCS = {"en": ROOT / "docs", "zh": ROOT / "docs" / "zh"}
@@ -77,7 +78,7 @@ def test_every_setting_has_its_row(language: str) -> None:
 
 @pytest.mark.parametrize("language", DOCS)
 def test_every_check_has_its_row(language: str) -> None:
-    known = ids("config/doctor.py", pattern=r'"(P\d{3})"')
+    known = {"P001", *exams.keys()}
     known |= {f"perennial.{end}" for end in ids("config/checks.py", pattern=r'id="perennial\.([EW]\d{3})"')}
     assert len(known) > 20
     assert known - rows(DOCS[language] / "checks.md") == set()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -13,9 +14,9 @@ from django.test import Client
 
 from common import clock
 from common.models import Heartbeat, Instance, Parked, Tick
-from config import doctor
 from config.beat import enabled_intervals
-from config.doctor import examine
+from config.celery import app
+from config.doctor import examine, holders, space
 from config.instance import adopt, ensure_instance, fence, stranger
 from messaging.models import Account, Pause
 from segments.models import Segment
@@ -112,13 +113,21 @@ def test_an_account_that_is_held_is_named() -> None:
 
 def test_a_skewed_clock_is_amber(monkeypatch: pytest.MonkeyPatch) -> None:
     ahead = clock.now() + timedelta(minutes=10)
-    monkeypatch.setattr(doctor.clock, "database_now", lambda: ahead)
+    monkeypatch.setattr(clock, "database_now", lambda: ahead)
     assert found("P004")[0][0] == "amber"
 
 
 def test_little_space_is_red(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(doctor, "FREE_BYTES", 2**62)
+    monkeypatch.setattr(space, "FREE_BYTES", 2**62)
     assert "P017" in red()
+
+
+def test_a_broker_that_does_not_answer_is_red(monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))  # bound and not listening: every connection is refused
+        monkeypatch.setattr(app.conf, "broker_url", f"redis://127.0.0.1:{taken.getsockname()[1]}/0")
+        (text,) = [one.text for one in examine(slow=True) if one.id == "P005"]
+    assert text.startswith("the broker does not answer: ")
 
 
 def test_commits_that_do_not_last_are_red() -> None:
@@ -134,7 +143,7 @@ def test_a_database_that_does_not_answer_is_the_only_finding(client: Client, mon
     def refuse() -> datetime:
         raise OperationalError("connection refused")
 
-    monkeypatch.setattr(doctor.clock, "database_now", refuse)
+    monkeypatch.setattr(clock, "database_now", refuse)
     assert [(one.id, one.level) for one in examine(slow=True)] == [("P001", "red")]
     assert client.get("/healthz").status_code == 503
 
@@ -156,7 +165,7 @@ def test_the_command_is_content_when_all_is_well(settings: Any, capsys: pytest.C
 @pytest.mark.postgres
 @pytest.mark.django_db(transaction=True)
 def test_whoever_holds_a_transaction_open_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(doctor, "HOLDER", timedelta(seconds=0))
+    monkeypatch.setattr(holders, "HOLDER", timedelta(seconds=0))
     other = connections["default"].copy()
     try:
         with other.cursor() as cursor:

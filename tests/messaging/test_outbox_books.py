@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from config.doctor import books as look
+from config.doctor.books import books as look
 from messaging.models import Attempt, Delivery, Reconciliation
 from messaging.outbox.books import count_day, is_due, reconcile, standing
 from messaging.outbox.send import send_due
