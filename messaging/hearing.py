@@ -1,7 +1,8 @@
 """What people write back: a word to stop or to start again is obeyed at once, anything else is a reply, a fact.
 
 Silence is kept on the side of the recipient: what may mean "stop" does. The raw is stored as a receipt first, unique
-by the provider's natural key, so that the same message again changes nothing (docs/receipts.md).
+by the provider's natural key, so that the same message again changes nothing. What cannot be acted on is kept all the
+same, parked with its reason, and tried again by itself and by whoever presses the button (docs/receipts.md).
 """
 
 from __future__ import annotations
@@ -10,11 +11,14 @@ import logging
 import re
 import unicodedata
 from collections.abc import Iterable, Mapping
-from datetime import datetime
+from dataclasses import asdict
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import transaction
 
+from common import parking
+from common.models import Parked
 from messaging import permission
 from messaging.answers import prove_arrival
 from messaging.channels import channels
@@ -22,7 +26,7 @@ from messaging.models import Address, Consent, Delivery, Receipt
 from messaging.receipts import Heard
 from messaging.retry import retrying
 from messaging.statements import EVERYTHING
-from messaging.words import delivery_of
+from messaging.words import MATCHING, delivery_of
 from segments.facts import names
 from segments.models import Profile
 
@@ -30,20 +34,31 @@ log = logging.getLogger(__name__)
 STOP, START = "stop", "start"
 STOPS = frozenset({"stop", "stopall", "unsubscribe", "cancel", "end", "quit", "optout", "revoke"})
 # alone only: the letters that China's texts ask for, and short words that also begin other sentences
-ALONE = frozenset({"td", "t", "r", "n", "no", "退订", "拒收", "取消", "停止", "不要", "取消订阅", "opt out"})
-STARTS = frozenset({"start", "unstop", "resume", "subscribe", "恢复", "订阅", "恢复订阅", "重新订阅"})
-IN_CHINESE = ("退订", "拒收", "取消订阅")
+ALONE = frozenset({
+    "td", "t", "r", "n", "no", "退订", "退訂", "拒收", "取消", "停止", "不要", "取消订阅", "取消訂閱",
+})  # fmt: skip
+STARTS = frozenset({
+    "start", "unstop", "resume", "subscribe", "恢复", "恢復", "订阅", "訂閱", "恢复订阅", "恢復訂閱",
+    "重新订阅", "重新訂閱", "取消退订", "取消退訂",
+})  # fmt: skip
+IN_CHINESE = ("退订", "退訂", "拒收", "取消订阅", "取消訂閱")
+POLITE = frozenset({"please", "pls", "plz", "thanks", "thank", "you", "thx", "请", "謝謝", "谢谢"})
 SHORT = 12  # characters: in a text as short as this a word for leaving is what it says
+READER = "heard"  # under which what cannot be obeyed is parked
+TRIES, PATIENCE, BATCH = 6, timedelta(seconds=30), 200
+SAID = ("channel", "sender", "text", "intent")
 _NOISE = re.compile(r"[^\w\s]+", re.UNICODE)
 
 
 def intent_of(text: str) -> str:
-    """ "stop", "start" or "". Full-width letters, case, blanks and punctuation do not matter."""
-    said = " ".join(_NOISE.sub(" ", unicodedata.normalize("NFKC", text).casefold()).split())
-    first, words = said.partition(" ")[0], said.count(" ") + 1
-    if said in ALONE or (first in STOPS and words <= 4):
+    """ "stop", "start" or "". Full-width letters, case, blanks of any kind, what nobody sees (zero-width marks) and
+    punctuation do not matter, nor does a please or thank you around a single word."""
+    seen = "".join(ch for ch in unicodedata.normalize("NFKC", text) if unicodedata.category(ch) != "Cf")
+    words = _NOISE.sub(" ", seen.casefold()).split()
+    said, alone = " ".join(words), "".join(word for word in words if word not in POLITE) or "".join(words)
+    if alone in ALONE or alone in STOPS or (words and words[0] in STOPS and len(words) <= 4):
         return STOP
-    if said in STARTS:
+    if alone in STARTS:
         return START
     return STOP if len(said) <= SHORT and any(word in said for word in IN_CHINESE) else ""
 
@@ -52,34 +67,82 @@ def take_heard(said: Iterable[Heard], *, provider: str, now: datetime) -> int:
     """Keep what was written and act on it; returns how much of it was new."""
     new = 0
     for one in said:
-        try:
-            new += retrying(lambda one=one: _take(one, provider, now))  # type: ignore[misc]
-        except Exception:  # one message must not stop the others; the provider sends it again
-            log.exception("what was written to account %s could not be taken", provider)
+        receipt, made = _keep(one, provider, now)
+        if made:
+            new += 1
+            _try(receipt, now)
     return new
 
 
-def _take(one: Heard, provider: str, now: datetime) -> int:
+def _keep(one: Heard, provider: str, now: datetime) -> tuple[Receipt, bool]:
+    """The message as it came, in a transaction of its own: whatever fails later, it is not lost."""
+    kept = {name: value for name, value in asdict(one).items() if name in SAID}
+    return Receipt.objects.get_or_create(
+        provider=provider[:40],
+        natural_key=one.natural_key[:255],
+        defaults={
+            "kind": Receipt.Kind.HEARD, "at": one.at, "received_at": now,
+            "raw": {"ref": one.ref, "said": dict(one.raw), "heard": kept},
+        },
+    )  # fmt: skip
+
+
+def _try(receipt: Receipt, now: datetime) -> bool:
+    """Act on a kept message; one that fails waits, is parked, and does not stop the others."""
+    subject = f"receipt:{receipt.pk}"
+    try:
+        retrying(lambda: _obey(receipt.pk, now))
+    except Exception as error:  # parked: tried again by itself, then by a person
+        tries = parking.park(READER, subject, error, now=now)
+        log.error("message %s could not be obeyed, try %s", receipt.pk, tries, exc_info=error)
+        if tries >= TRIES:
+            Receipt.objects.filter(pk=receipt.pk).update(matched_at=now)
+        return False
+    parking.resolve(READER, subject, now=now, by="engine")
+    return True
+
+
+def obey_waiting(now: datetime) -> int:
+    """Obey what was kept and not obeyed: its worker died, or it failed, and is tried again after twice as long as
+    before; returns how much went well."""
+    kept = Receipt.objects.filter(kind=Receipt.Kind.HEARD, matched_at__isnull=True, received_at__gt=now - MATCHING)
+    rows = list(kept.filter(received_at__lte=now - PATIENCE).order_by("received_at", "pk")[:BATCH])
+    failed = Parked.objects.filter(reader=READER, subject__in=[f"receipt:{row.pk}" for row in rows])
+    until = {one.subject: one.at + PATIENCE * 2 ** (one.tries - 1) for one in failed} if rows else {}
+    return sum(_try(row, now) for row in rows if until.get(f"receipt:{row.pk}", now) <= now)
+
+
+@parking.can_retry(READER)
+def retry_heard(subject: str, now: datetime) -> None:
+    """Act on a message that was set aside. Raises what it fails with."""
+    pk = int(subject.removeprefix("receipt:"))
+
+    def work() -> None:
+        with transaction.atomic():
+            Receipt.objects.filter(pk=pk).update(matched_at=None)
+            _obey(pk, now)
+
+    retrying(work)
+
+
+def _heard(receipt: Receipt) -> Heard:
+    raw = receipt.raw
+    return Heard(natural_key=receipt.natural_key, at=receipt.at, raw=raw["said"], ref=raw["ref"], **raw["heard"])
+
+
+def _obey(pk: int, now: datetime) -> None:
+    """Do what a kept message asks for, once, in one transaction."""
     with transaction.atomic():
-        receipt, made = Receipt.objects.get_or_create(
-            provider=provider[:40],
-            natural_key=one.natural_key[:255],
-            defaults={
-                "kind": Receipt.Kind.HEARD, "at": one.at, "received_at": now, "matched_at": now,
-                "raw": {"ref": one.ref, "said": dict(one.raw)},
-            },
-        )  # fmt: skip
-        if not made:
-            return 0
+        receipt = Receipt.objects.select_for_update(of=("self",)).filter(pk=pk, matched_at__isnull=True).first()
+        if receipt is None:
+            return
+        one = _heard(receipt)
         named = delivery_of(one.ref) if one.ref else None
         address = named.address if named is not None else _address(one, now)
-        if address is None:
-            return 1
-        row = named or _last(one, address)
-        if row is not None:
-            Receipt.objects.filter(pk=receipt.pk).update(delivery=row)
-        _act(one, address, row, receipt, now)
-        return 1
+        row = named or (_last(one, address) if address is not None else None)
+        Receipt.objects.filter(pk=pk).update(delivery=row, matched_at=now)
+        if address is not None:
+            _act(one, address, row, receipt, now)
 
 
 def _address(one: Heard, now: datetime) -> Address | None:
@@ -137,7 +200,8 @@ def restored(address: Address, row: Delivery | None) -> list[str]:
         if (action, topic) == (Consent.Action.WITHDRAWN, EVERYTHING) and agreed:
             before = agreed
         agreed, refused = permission.after(action, topic, agreed, refused)
-    return before or ([row.topic] if row is not None and row.topic else [])
+    again = before or ([row.topic] if row is not None and row.topic else [])
+    return [topic for topic in again if topic not in address.consents]
 
 
 def _reply(one: Heard, address: Address, row: Delivery | None, receipt: Receipt, now: datetime) -> None:

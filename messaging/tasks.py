@@ -16,6 +16,7 @@ from messaging.best_hours import learn_hours
 from messaging.consents import read_consents
 from messaging.copywriting.asking import answer_due
 from messaging.fallback import fall_back
+from messaging.hearing import obey_waiting
 from messaging.mailbox import fetch_mail, mailboxes
 from messaging.outbox.books import reconcile as reconcile_ledger
 from messaging.outbox.send import send_due
@@ -49,10 +50,12 @@ def sweep() -> None:
 
 @shared_task(name="messaging.tasks.listen")
 def listen() -> None:
-    """Judge the clicks that waited to be judged, and match receipts that came before their message was known."""
+    """Judge the clicks that waited to be judged, match receipts that came before their message was known, and obey what
+    people wrote that could not be obeyed before."""
     now = clock_now()
     settle_clicks(now)
     match_receipts(now)
+    obey_waiting(now)
 
 
 @shared_task(name="messaging.tasks.fetch")

@@ -14,8 +14,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from django.db import transaction
+from django.db import OperationalError, transaction
 
+from common import parking
 from messaging import permission
 from messaging.answers import Reached, conclude, prove_arrival, raise_reached, record_click, record_open
 from messaging.machines import Visit
@@ -30,6 +31,8 @@ log = logging.getLogger(__name__)
 Kind = Receipt.Kind
 MATCHING = timedelta(days=7)  # how long a word may wait for its message
 BATCH = 500
+READER = "receipts"  # under which what fails for good is parked
+TRIES = 5
 _UUID = re.compile(r"[0-9a-f]{8}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{12}", re.IGNORECASE)
 
 
@@ -64,7 +67,8 @@ def take_words(words: Iterable[Word], *, provider: str, now: datetime) -> Taken:
 
 def match_receipts(now: datetime) -> int:
     """Apply words that came before their message was known (or failed to apply); returns how many."""
-    rows = Receipt.objects.filter(matched_at__isnull=True, received_at__gt=now - MATCHING)
+    waiting = Receipt.objects.filter(matched_at__isnull=True, received_at__gt=now - MATCHING)
+    rows = waiting.exclude(kind=Kind.HEARD)  # those are obeyed, not matched (messaging.hearing)
     return _apply_all(list(rows.order_by("received_at", "pk").values_list("pk", flat=True)[:BATCH]), now)
 
 
@@ -73,9 +77,28 @@ def _apply_all(ids: Iterable[int], now: datetime) -> int:
     for pk in ids:
         try:
             done += apply_receipt(pk, now=now)
-        except Exception:  # one word must not stop the others; it stays unmatched and is tried again
+        except OperationalError:  # the database's fault, not the word's: it waits
             log.exception("receipt %s could not be applied", pk)
+        except Exception as error:  # noqa: BLE001 - one word must not stop the others; parked with its reason
+            _fails(pk, error, now)
     return done
+
+
+def _fails(pk: int, error: Exception, now: datetime) -> None:
+    """Count a failed try; what has failed too often is set aside until a person tries it again."""
+    tries = parking.park(READER, f"receipt:{pk}", error, now=now)
+    log.error("receipt %s could not be applied, try %s", pk, tries, exc_info=error)
+    if tries >= TRIES:
+        Receipt.objects.filter(pk=pk, matched_at__isnull=True).update(matched_at=now)
+
+
+@parking.can_retry(READER)
+def retry_receipt(subject: str, now: datetime) -> None:
+    """Apply a word that was set aside. Raises what it fails with."""
+    pk = int(subject.removeprefix("receipt:"))
+    with transaction.atomic():
+        Receipt.objects.filter(pk=pk, delivery__isnull=True).update(matched_at=None)
+        apply_receipt(pk, now=now)
 
 
 def apply_receipt(pk: int, *, now: datetime) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils.safestring import SafeString
@@ -12,7 +12,7 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from unfold.contrib.filters.admin import FieldTextFilter, RangeDateFilter
 
-from common import audit, clock
+from common import audit, clock, parking
 from common.admin import show
 from common.admin.base import LargePage, Page, ReadOnly, reason_of, route
 from common.models import Heartbeat, Parked, Tick
@@ -54,6 +54,33 @@ class ParkedAdmin(ReadOnly, Page):
             subject = f"parked:{item.reader}:{item.subject}"[:120]
             audit.record("parked.resolve", subject, now=now, actor=request.user, reason=reason_of(request))
         return self.back(request, reverse("admin:common_parked_changelist"), gettext("Marked as resolved."))
+
+    def change_view(self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None) -> Any:
+        """Where the work can be tried again, a button for it."""
+        item = self.get_object(request, object_id)
+        again = item is not None and item.resolved_at is None and item.reader in parking.retries
+        return super().change_view(request, object_id, form_url, {"can_retry": again, **(extra_context or {})})
+
+    @route("<int:pk>/retry/", "common.change_parked")
+    def retry(self, request: HttpRequest, pk: int) -> HttpResponse:
+        """Try the work again at once; it stays parked, with the new reason, when it fails again."""
+        item, now, where = self.find(request, pk), clock.now(), reverse("admin:common_parked_changelist")
+        if item.resolved_at is not None or item.reader not in parking.retries:
+            return self.back(request, where, gettext("This cannot be tried again."), level=messages.WARNING)
+        failed = parking.retry(item, now=now, by=str(request.user))
+        subject, what = f"parked:{item.reader}:{item.subject}"[:120], {"failed": failed}
+        audit.record(
+            "parked.retry",
+            subject,
+            now=now,
+            actor=request.user,
+            reason=reason_of(request),
+            detail=what if failed else {},
+        )
+        if failed:
+            text = gettext("It failed again: %(why)s") % {"why": failed}
+            return self.back(request, reverse("admin:common_parked_change", args=[pk]), text, level=messages.ERROR)
+        return self.back(request, where, gettext("Done at the second try."))
 
     @admin.display(description=_("reason"))
     def short_reason(self, item: Parked) -> str:

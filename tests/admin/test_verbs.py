@@ -17,7 +17,7 @@ from django.utils import timezone
 from campaigns.models import Enrolment, Journey
 from common.models import ApiKey, AuditEntry, Parked
 from common.models.keys import hash_key
-from messaging.models import Address, Delivery, Pause, Suppression, Template
+from messaging.models import Address, Delivery, Pause, Receipt, Suppression, Template
 from segments.models import Membership, Segment, SegmentRun
 from segments.rules.compile import living
 
@@ -303,6 +303,30 @@ def test_a_parked_item_is_resolved_by_name(shop: Any, login: Any) -> None:
     item.refresh_from_db()
     assert item.resolved_by == "sender"
     assert audited("parked.resolve").reason == "link restored"
+
+
+def test_parked_work_is_tried_again_from_its_page(shop: Any, login: Any) -> None:
+    address = Address.objects.filter(channel="email", suppressed="").exclude(profile=None)[0]
+    raw = {"ref": "", "said": {}, "heard": {"channel": "nowhere", "sender": "x", "text": "TD", "intent": "stop"}}
+    receipt = Receipt.objects.create(
+        provider="sms", natural_key="parked-1", kind="heard", at=timezone.now(), received_at=timezone.now(), raw=raw
+    )
+    item = Parked.objects.create(
+        at=timezone.now(), reader="heard", subject=f"receipt:{receipt.pk}", reason="x", tries=6
+    )
+    page = login("sender").get(reverse("admin:common_parked_change", args=[item.pk]))
+    assert "Try again" in page.content.decode()
+    assert "nowhere" in said(post(login("sender"), "common_parked_retry", item.pk, reason="again"))
+    item.refresh_from_db()
+    assert (item.resolved_at, item.tries) == (None, 7)
+    receipt.raw["heard"] |= {"channel": "email", "sender": address.value}
+    receipt.save()
+    post(login("sender"), "common_parked_retry", item.pk, reason="the channel is back")
+    item.refresh_from_db()
+    assert item.resolved_by == "sender"
+    assert audited("parked.retry").reason == "the channel is back"
+    address.refresh_from_db()
+    assert "*" in address.refusals
 
 
 def test_a_template_is_linted_at_publish_and_told_all_at_once(shop: Any, login: Any) -> None:
