@@ -9,6 +9,7 @@ from celery import shared_task
 from campaigns import engine, touches
 from campaigns import react as reacting
 from campaigns import schedule as scheduling
+from campaigns import transfer as transferring
 from campaigns.overfull import end_overfull
 from common import clock
 from common.buckets import SHARDS
@@ -43,6 +44,13 @@ def schedule() -> dict[str, int]:
     """Open the slots that are due, and let people in."""
     until = time.monotonic() + BUDGET
     return scheduling.run_schedules(clock.now(), go_on=lambda: time.monotonic() < until)
+
+
+@shared_task
+def transfer() -> dict[str, int]:
+    """Go on moving people from older versions to newer ones."""
+    until = time.monotonic() + BUDGET
+    return {"people": transferring.run_all(clock.now(), go_on=lambda: time.monotonic() < until)}
 
 
 @shared_task

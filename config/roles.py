@@ -12,6 +12,7 @@ from django.utils.translation import gettext_noop
 # Rights beyond Django's add, change, delete and view: app.codename → its name.
 RIGHTS: Mapping[str, str] = {
     "campaigns.publish_journey": gettext_noop("Can publish a journey"),
+    "campaigns.review_journey": gettext_noop("Can review a journey"),
     "campaigns.pause_journey": gettext_noop("Can pause a journey"),
     "campaigns.resume_journey": gettext_noop("Can resume a journey"),
     "campaigns.archive_journey": gettext_noop("Can archive a journey"),
@@ -80,6 +81,7 @@ EXTRA: Mapping[str, frozenset[str]] = {
     "approver": frozenset(
         [
             "campaigns.publish_journey",
+            "campaigns.review_journey",
             "campaigns.pause_journey",
             "campaigns.archive_journey",
             "messaging.publish_template",

@@ -31,6 +31,7 @@ MESSAGE_CAPS = text("MESSAGE_CAPS", "email=1/day,3/week sms=1/week push=1/day al
 MESSAGE_GAPS = text("MESSAGE_GAPS", "email=16h sms=24h push=24h")
 QUIET_HOURS = text("QUIET_HOURS", "email=21:00-08:00 sms=21:00-08:00 push=21:00-08:00")
 OVER_CAP = text("OVER_CAP", "hold")
+FOUR_EYES_ABOVE = number("FOUR_EYES_ABOVE", 0) if text("FOUR_EYES_ABOVE") else None
 OUTBOUND_HTTP = flag("PERENNIAL_OUTBOUND_HTTP")
 OUTBOUND_PRIVATE = words("PERENNIAL_OUTBOUND_PRIVATE", [])
 

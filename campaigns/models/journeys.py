@@ -45,17 +45,20 @@ class Campaign(Named):
 class Journey(Named):
     """A flow that people walk. `draft` is being edited; what runs is `live_version`.
 
+    `editors` are those who wrote the draft since the last version ("user:7", "apikey:2").
     `reentry`: once, after exit, or after a cool-down (`cooldown`, a duration in seconds), or keyed by the trigger.
     """
 
     class State(models.TextChoices):
         DRAFT = "draft", _("draft")
+        REVIEW = "review", _("in review")
         LIVE = "live", _("live")
         PAUSED = "paused", _("paused")
         ARCHIVED = "archived", _("archived")
 
     MOVES = {
-        "draft": frozenset({"live", "archived"}),
+        "draft": frozenset({"review", "live", "archived"}),
+        "review": frozenset({"draft", "live", "archived"}),
         "live": frozenset({"paused", "archived", "live"}),
         "paused": frozenset({"live", "archived"}),
         "archived": frozenset[str](),
@@ -71,6 +74,7 @@ class Journey(Named):
     description = models.TextField(_("description"), blank=True)
     description_zh = models.TextField(_("Chinese description"), blank=True)
     draft = models.JSONField(_("draft"), default=dict)
+    editors = models.JSONField(default=list, db_default=[], editable=False)
     state = models.CharField(_("state"), max_length=8, choices=State, default=State.DRAFT)
     live_version = models.ForeignKey("JourneyVersion", models.PROTECT, null=True, blank=True, related_name="+")
     holdout = models.FloatField(_("holdout"), null=True, blank=True)
@@ -84,7 +88,7 @@ class Journey(Named):
         verbose_name = _("journey")
         verbose_name_plural = _("journeys")
         constraints = [
-            in_choices("journey_state", "state", ["draft", "live", "paused", "archived"]),
+            in_choices("journey_state", "state", ["draft", "review", "live", "paused", "archived"]),
             models.CheckConstraint(
                 condition=Q(holdout__isnull=True) | Q(holdout__gte=0, holdout__lte=1),
                 name="journey_holdout_share",

@@ -21,6 +21,7 @@ FLOW = (
     "schedule",
     "advance",
     "listen",
+    "transfer",
     "credit",
     "sweep",
     "send",
