@@ -91,7 +91,7 @@ def merge_many(pairs: Sequence[Pair], *, now: datetime, actor: str, reason: str)
             kept[pk][key] = said
     for row in freeze(Scores.objects.filter(profile__in=gone)):
         kept[row["profile_id"]]["scores"] = row
-    Membership.objects.filter(profile__in=gone).delete()
+    Membership.rows.filter(profile__in=gone).delete()
     Scores.objects.filter(profile__in=gone).delete()
     rebuild_stats({person for pair in pairs for person in (pair.gone, pair.into)})
     for pk, filled in _fill(pairs, profiles).items():

@@ -118,7 +118,7 @@ class LeaveGroups(erase.EraseHandler):
 
 
 def _leave(members: type[Any], group: str, groups: type[Any], person: Person) -> int:
-    rows = members.objects.filter(profile__in=person.ids)
+    rows = members._base_manager.filter(profile__in=person.ids)
     left = set(rows.values_list(f"{group}_id", flat=True))
     gone: int = rows.delete()[0]
     for pk in sorted(left):

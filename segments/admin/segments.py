@@ -30,6 +30,7 @@ from segments.overlaps import run_under_way
 from segments.refresh import give_rule
 from segments.refresh.words import why_in_words
 from segments.rules.explain import sentence
+from segments.rules.order import hold_rules
 
 
 class SegmentForm(forms.ModelForm):  # type: ignore[type-arg]
@@ -62,6 +63,7 @@ class SegmentForm(forms.ModelForm):  # type: ignore[type-arg]
 
     def clean_rule(self) -> Any:
         raw = self.cleaned_data["rule"]
+        hold_rules()
         _rule, problems = prove(raw, key=self.instance.key or self.data.get("key", ""))
         if problems:
             said = [f"{one.path}: {in_words(one.message)}".removeprefix(": ") for one in problems]

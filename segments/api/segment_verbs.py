@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from django.db import transaction
@@ -17,8 +18,9 @@ from common.models import ApiKey
 from common.params import Invalid, Problem
 from common.states import move
 from segments.api.base import ApiView
-from segments.api.refusals import Conflict
-from segments.api.segments import OfSegment, SegmentDetailSerializer
+from segments.api.refusals import Conflict, RefusalSerializer
+from segments.api.segments import OfSegment, SegmentDetailSerializer, detail
+from segments.api.versions import IF_MATCH, IF_NONE_MATCH, check_version
 from segments.live import long_look
 from segments.models import Segment, SegmentRun
 from segments.overlaps import overlaps, run_under_way
@@ -26,7 +28,7 @@ from segments.patience import LONG, TooSlow, patient
 from segments.refresh import build_anew, cancel_run, give_rule
 from segments.refresh.words import why_in_words
 from segments.rules.explain import sentence
-from segments.rules.order import prove_rule
+from segments.rules.order import prove_for_saving, prove_rule
 from segments.rules.tree import Rule
 
 KEY_LETTERS = 80
@@ -130,14 +132,15 @@ class Preview(ApiView):
 
 
 class Save(ApiView):
-    """A new segment under that key, or the one there is, changed. A rule that differs is built anew, silently."""
+    """A new segment under that key, or the one there is, changed. A rule that differs is built anew, silently. With
+    `If-Match` what somebody else saved meanwhile is not overwritten."""
 
     scope = "segments:write"
     serializer_class = SaveRequest
 
     @extend_schema(
         tags=["segments"], operation_id="segments_save", summary="Make or change a segment", request=SaveRequest,
-        responses=SegmentDetailSerializer,
+        parameters=[IF_MATCH, IF_NONE_MATCH], responses={200: SegmentDetailSerializer, 412: RefusalSerializer},
     )  # fmt: skip
     def post(self, request: Request, key: str) -> Response:
         self.asked()
@@ -145,10 +148,11 @@ class Save(ApiView):
         if len(key) > KEY_LETTERS:
             raise Invalid([Problem("key", "A key has at most 80 letters.")])
         _may_fire(request, given["fire"])
-        _proven(given["rule"], key)
-        row = _saved(key, given)
+        with transaction.atomic():
+            _proven(given["rule"], key, prove=prove_for_saving)
+            row = _saved(request, key, given)
         audit.record("segment.rule", f"segment:{key}", now=self.now, actor=request.auth, detail={"rule": row.rule})
-        return Response(SegmentDetailSerializer(row).data)
+        return detail(row)
 
 
 class ChangesSegment(OfSegment):
@@ -156,11 +160,11 @@ class ChangesSegment(OfSegment):
 
     scope = "segments:write"
 
-    def done(self, action: str, row: Segment, **detail: Any) -> Response:
+    def done(self, action: str, row: Segment, **said: Any) -> Response:
         """Note what was done, and answer with the segment as it is now."""
-        audit.record(action, f"segment:{row.key}", now=self.now, actor=self.request.auth, detail=detail)
+        audit.record(action, f"segment:{row.key}", now=self.now, actor=self.request.auth, detail=said)
         row.refresh_from_db()
-        return Response(SegmentDetailSerializer(row).data)
+        return detail(row)
 
 
 class Rebuild(ChangesSegment):
@@ -247,23 +251,24 @@ def _may_fire(request: Request, fire: bool) -> None:
         raise PermissionDenied(f"To let journeys react, a key needs the scope '{FIRES}' too.")
 
 
-def _proven(raw: Any, key: str) -> Rule:
+def _proven(raw: Any, key: str, *, prove: Callable[..., Rule] = prove_rule) -> Rule:
     """The rule; raises Invalid with every problem and its place below "rule"."""
     try:
-        return prove_rule(raw, key=key)
+        return prove(raw, key=key)
     except Invalid as error:
         raise Invalid([Problem(f"rule.{one.path}".rstrip("."), one.message) for one in error.problems]) from None
 
 
-def _saved(key: str, given: dict[str, Any]) -> Segment:
+def _saved(request: Request, key: str, given: dict[str, Any]) -> Segment:
+    """Made or changed, if it is what the caller takes it for."""
     names = {name: given[name] for name in ("name", "name_zh", "description")}
     fresh = {**names, "rule": given["rule"], "fire_on_build": given["fire"]}
-    with transaction.atomic():
-        row, made = Segment.objects.select_for_update().get_or_create(key=key, defaults=fresh)
-        if made:
-            return row
-        for name, value in names.items():
-            setattr(row, name, value)
-        changed = [] if row.rule == given["rule"] else give_rule(row, given["rule"], fire=given["fire"])
-        row.save(update_fields=[*names, *changed])
+    row, made = Segment.objects.select_for_update(no_key=True).get_or_create(key=key, defaults=fresh)
+    check_version(request, None if made else row)
+    if made:
+        return row
+    for name, value in names.items():
+        setattr(row, name, value)
+    changed = [] if row.rule == given["rule"] else give_rule(row, given["rule"], fire=given["fire"])
+    row.save(update_fields=[*names, *changed])
     return row

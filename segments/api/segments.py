@@ -15,6 +15,7 @@ from rest_framework.response import Response
 from common.periods import zone
 from segments.api.base import ApiView
 from segments.api.people import user_ids
+from segments.api.versions import version_of, with_tag
 from segments.models import Membership, Segment
 from segments.patience import LONG, TooSlow, patient
 from segments.rules.compile import people
@@ -38,12 +39,16 @@ class SegmentDetailSerializer(SegmentSerializer):
     rule = serializers.JSONField()
     sentence = serializers.SerializerMethodField(help_text="The rule in words, in the language asked for")
     building = serializers.SerializerMethodField(help_text="The rule has changed and its members are not built yet")
+    version = serializers.SerializerMethodField(help_text="Of texts and rule; for `If-Match` when it is saved")
 
     def get_sentence(self, row: Segment) -> str:
         return _sentence(row)
 
     def get_building(self, row: Segment) -> bool:
         return row.rule_number != row.built_number
+
+    def get_version(self, row: Segment) -> str:
+        return version_of(row)
 
 
 class CountSerializer(serializers.Serializer[Any]):
@@ -95,7 +100,7 @@ class OneSegment(OfSegment):
     @extend_schema(tags=["segments"], operation_id="segments_get", summary="One segment with its rule")
     def get(self, request: Request, key: str) -> Response:
         self.asked()
-        return Response(SegmentDetailSerializer(self.segment).data)
+        return detail(self.segment)
 
 
 class Count(OfSegment):
@@ -130,6 +135,11 @@ class Members(OfSegment):
         self.asked()
         rows = Membership.objects.filter(segment=self.segment).select_related("profile")
         return self.paged(rows.prefetch_related("profile__identities"))
+
+
+def detail(row: Segment) -> Response:
+    """The segment as it is now, with its version as the entity tag."""
+    return with_tag(Response(SegmentDetailSerializer(row).data), row)
 
 
 def _sentence(row: Segment) -> str:

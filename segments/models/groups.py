@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from django.db import models
+from django.db.models import F, Q
 from django.utils.translation import gettext_lazy as _
 
 from common.models.named import Named
@@ -15,6 +16,10 @@ class Segment(Named):
 
     `evaluated_at` is the `now` of the last refresh, `rule_number` grows with every change of the rule, and
     `built_number` is the one that the members answer to; they differ while a full build is due.
+
+    `generation` says which rows of Membership count, so that one number exchanges all members at once. `staged` is the
+    generation that rows were written for and have not been settled: above `generation` they wait for the exchange, at
+    it the exchange is done and what it moved is told of and cleared away. None: every row counts.
     """
 
     class State(models.TextChoices):
@@ -34,6 +39,8 @@ class Segment(Named):
     rule_number = models.PositiveIntegerField(default=1)
     built_number = models.PositiveIntegerField(default=0)
     fire_on_build = models.BooleanField(_("next build fires"), default=False)
+    generation = models.PositiveIntegerField(default=0, db_default=0)
+    staged = models.PositiveIntegerField(null=True)
     cursor_tx = models.BigIntegerField(default=0)
     cursor_position = models.BigIntegerField(default=0)
     evaluated_at = models.DateTimeField(_("as of"), null=True)
@@ -48,12 +55,32 @@ class Segment(Named):
         constraints = [in_choices("segment_state", "state", ["active", "paused", "archived"])]
 
 
+_HERE = F("segment__generation")
+
+
+class Members(models.Manager["Membership"]):
+    """The rows that count: from their generation on, and before the one they leave with."""
+
+    def get_queryset(self) -> models.QuerySet[Membership]:
+        counted = Q(counts_until__isnull=True) | Q(counts_until__gt=_HERE)
+        return super().get_queryset().filter(counted, counts_from__lte=_HERE)
+
+
 class Membership(models.Model):
-    """One person in one segment, now. Leaving deletes the row; the history is in the fact log."""
+    """One person in one segment, now. Leaving deletes the row; the history is in the fact log.
+
+    `objects` are the members. `rows` has those too that a build has written ahead (`counts_from` lies above the
+    segment's generation) or has replaced (`counts_until` does not): only who writes members reads them.
+    """
 
     segment = models.ForeignKey(Segment, models.CASCADE, db_index=False, related_name="memberships")
     profile = models.ForeignKey(Profile, models.CASCADE, related_name="memberships")
     entered_at = models.DateTimeField(_("entered"))
+    counts_from = models.PositiveIntegerField(default=0, db_default=0, editable=False)
+    counts_until = models.PositiveIntegerField(null=True, editable=False)
+
+    objects = Members()
+    rows = models.Manager["Membership"]()
 
     class Meta:
         verbose_name = _("membership")
@@ -69,6 +96,10 @@ class SegmentRun(models.Model):
 
     `estimated` is what the choice of the pass was made by (people, or facts where these are too many to read), and
     `threshold` the number above which a pass over everyone is cheaper; both are empty where there was no choice.
+
+    `seen_at` is the sign of life of a pass under way, at least one for each batch. `generation` is what it wrote rows
+    for, if it did, and `telling` what the facts about them need (None: none are stated), so that whoever comes after
+    a killed worker can state them.
     """
 
     class Mode(models.TextChoices):
@@ -105,6 +136,7 @@ class SegmentRun(models.Model):
     threshold = models.PositiveIntegerField(_("threshold"), null=True)
     as_of = models.DateTimeField(_("as of"))
     started_at = models.DateTimeField(_("started"))
+    seen_at = models.DateTimeField(_("last sign of life"), null=True)
     finished_at = models.DateTimeField(_("finished"), null=True)
     candidates = models.PositiveIntegerField(_("people looked at"), default=0)
     entered = models.PositiveIntegerField(_("entered"), default=0)
@@ -112,6 +144,8 @@ class SegmentRun(models.Model):
     size = models.PositiveIntegerField(_("people"), default=0)
     progress = models.PositiveSmallIntegerField(_("progress in %"), default=0)
     error = models.TextField(_("error"), blank=True)
+    generation = models.PositiveIntegerField(null=True)
+    telling = models.JSONField(null=True)
 
     class Meta:
         verbose_name = _("segment run")

@@ -18,22 +18,34 @@ from segments.models import Profile, Segment, SegmentRun
 from segments.refresh.candidates import Cause
 
 _ENTER = (
-    "INSERT INTO segments_membership (segment_id, profile_id, entered_at)"
-    " SELECT %s, segments_profile.id, %s FROM segments_profile WHERE {among}"
+    "INSERT INTO segments_membership (segment_id, profile_id, entered_at, counts_from)"
+    " SELECT %s, segments_profile.id, %s, %s FROM segments_profile"
+    " WHERE {among} AND merged_into_id IS NULL AND erased_at IS NULL"
     " ON CONFLICT (segment_id, profile_id) DO NOTHING RETURNING profile_id"
 )
 _LEAVE = "DELETE FROM segments_membership WHERE segment_id = %s AND {among} RETURNING profile_id"
+_GO = "UPDATE segments_membership SET counts_until = %s WHERE segment_id = %s AND {among} RETURNING profile_id"
 
 
 def enter(segment: Segment, ids: Collection[int], *, now: datetime) -> list[int]:
     """Make them members; returns those who were not yet."""
-    at = now if is_postgres() else connection.ops.adapt_datetimefield_value(now)
-    return _run(_ENTER, "segments_profile.id", [segment.pk, at], ids)
+    return come_with(segment, ids, generation=0, now=now)
 
 
 def leave(segment: Segment, ids: Collection[int]) -> list[int]:
     """Take their membership away; returns those who had one."""
     return _run(_LEAVE, "profile_id", [segment.pk], ids)
+
+
+def come_with(segment: Segment, ids: Collection[int], *, generation: int, now: datetime) -> list[int]:
+    """Let them be members from that generation of the segment on; returns those who were not yet."""
+    at = now if is_postgres() else connection.ops.adapt_datetimefield_value(now)
+    return _run(_ENTER, "segments_profile.id", [segment.pk, at, generation], ids)
+
+
+def go_with(segment: Segment, ids: Collection[int], *, generation: int) -> list[int]:
+    """Let them be members until that generation; returns those who are."""
+    return _run(_GO, "profile_id", [generation, segment.pk], ids)
 
 
 def tell(

@@ -10,21 +10,34 @@ from typing import Any
 from django.db import connection, transaction
 
 from common.clock import database_now, is_postgres
-from common.params import Invalid
 from common.semijoin import among
 from common.states import move
 from segments.facts.names import MERGED
 from segments.facts.position import horizon
 from segments.models import Membership, Segment, SegmentRun
 from segments.refresh.candidates import Choice, changed, find_candidates
-from segments.refresh.everyone import RUNNING, refresh_everyone
-from segments.refresh.task import Refreshed, Task, arrive, batches, end, lock, read_task, start, whole_choice, write
+from segments.refresh.everyone import begin_everyone, refresh_everyone
+from segments.refresh.failures import noted, said
+from segments.refresh.staging import settle
+from segments.refresh.task import (
+    AT_ONCE,
+    Refreshed,
+    Task,
+    arrive,
+    batches,
+    count_members,
+    end,
+    lock,
+    read_task,
+    start,
+    whole_choice,
+    write,
+)
 from segments.rules.compile import matching
 from segments.rules.order import in_order, read_by
 
 log = logging.getLogger(__name__)
 BATCH = 2000
-AT_ONCE = 10_000  # more are written in batches, so that no transaction lasts
 
 
 def refresh_due(now: datetime) -> list[Refreshed]:
@@ -36,22 +49,35 @@ def refresh_due(now: datetime) -> list[Refreshed]:
             done.append(refresh_segment(rows[key], now))
         except Exception as error:
             log.exception("segment %s could not be refreshed", key)
-            done.append(Refreshed(key, "failed", error=_said(error)))
+            done.append(Refreshed(key, "failed", error=said(error)))
+    _settle_idle()
     return done
 
 
 def refresh_segment(segment: Segment, now: datetime) -> Refreshed:
     """Bring one segment's members up to `now`, by the cheapest pass that is right.
 
-    The segment's cursor, its `now`, the difference and its facts are committed together; a pass over everyone is
-    written in batches, the cursor with the last. Raises what went wrong after noting it on the segment.
+    The segment's cursor, its `now`, the difference and its facts are committed together; where that is too much for
+    one transaction, see `segments.refresh.staging`. Raises what went wrong after noting it on the segment.
     """
-    try:
+    with noted(segment, now):
+        if segment.staged is not None and not settle(segment.pk):
+            return Refreshed(segment.key, "busy")
         done = _refresh_changed(segment.pk, now)
-        return done if isinstance(done, Refreshed) else refresh_everyone(segment.pk, now, choice=done)
-    except Exception as error:
-        _note_failure(segment, error, now)
-        raise
+        begun = begin_everyone(segment.pk, now, choice=done) if isinstance(done, Choice) else done
+    if isinstance(begun, Refreshed):
+        return begun
+    with noted(segment, now, run=begun.run):
+        return refresh_everyone(begun)
+
+
+def _settle_idle() -> None:
+    """Segments that were paused or archived in the middle of a pass: what it left is settled all the same."""
+    for segment in Segment.objects.exclude(state=Segment.State.ACTIVE).filter(staged__isnull=False):
+        try:
+            settle(segment.pk)
+        except Exception:
+            log.exception("what a pass left of segment %s could not be settled", segment.key)
 
 
 def give_rule(segment: Segment, raw: Any, *, fire: bool = False) -> list[str]:
@@ -68,9 +94,12 @@ def build_anew(segment: Segment, *, fire: bool) -> None:
 
 
 def cancel_run(run: SegmentRun) -> bool:
-    """Stop a build under way and pause its segment, which would begin again otherwise. False if it had ended."""
+    """Stop a build under way and pause its segment, which would begin again otherwise; the members stay who they are.
+    False if it had ended."""
+    own = SegmentRun.objects.filter(pk=run.pk)
     with transaction.atomic():
-        if not move(SegmentRun.objects.filter(pk=run.pk), SegmentRun.MOVES, SegmentRun.State.CANCELLED):
+        lock(run.segment_id, wait=True)
+        if not move(own, SegmentRun.MOVES, SegmentRun.State.CANCELLED, finished_at=database_now()):
             return False
         move(Segment.objects.filter(pk=run.segment_id), Segment.MOVES, Segment.State.PAUSED)
         return True
@@ -80,8 +109,8 @@ def _refresh_changed(pk: int, now: datetime) -> Refreshed | Choice:
     """The pass over those who may have changed, in one transaction; or why everyone is to be looked at instead."""
     with transaction.atomic():
         segment = lock(pk, wait=False)
-        if segment is None:
-            return Refreshed(str(pk), "busy")
+        if segment is None or segment.staged is not None:
+            return Refreshed(segment.key if segment else str(pk), "busy")
         task = read_task(segment, now)
         if (forced := whole_choice(task)) is not None:
             return forced
@@ -97,9 +126,13 @@ def _refresh_changed(pk: int, now: datetime) -> Refreshed | Choice:
         if entering or leaving:
             run = start(task, SegmentRun.Mode.CHANGED, choice)
             report = write(task, run, since, entering, leaving, report, fire=True)
-            end(task, run, report)
-        merged = bool(ids) and changed(frozenset({MERGED}), since).exists()
-        arrive(task, since, resized=bool(entering or leaving or merged))
+            size = count_members(segment)
+            end(run, report, size=size)
+            arrive(task, since, size=size)
+        elif ids and changed(frozenset({MERGED}), since).exists():
+            arrive(task, since, size=count_members(segment))
+        else:
+            arrive(task, since)
         return report
 
 
@@ -121,36 +154,8 @@ def _difference(task: Task, ids: Collection[int]) -> tuple[list[int], list[int]]
     leaving: list[int] = []
     for batch in batches(sorted(ids), BATCH):
         now_in = matching(task.rule, batch, task.at)
-        members = Membership.objects.filter(among("profile_id", batch), segment=task.segment)
+        members = Membership.rows.filter(among("profile_id", batch), segment=task.segment)
         was_in = set(members.values_list("profile_id", flat=True))
         entering += now_in - was_in
         leaving += was_in - now_in
     return entering, leaving
-
-
-def _note_failure(segment: Segment, error: Exception, now: datetime) -> None:
-    """Keep why the refresh failed with the run under way, else in a run of its own; of runs in a row that fail
-    alike, as at every tick, the last is kept."""
-    said = _said(error)
-    Segment.objects.filter(pk=segment.pk).update(last_error=said)
-    ended: dict[str, Any] = {"error": said, "finished_at": database_now()}
-    if not move(
-        SegmentRun.objects.filter(segment=segment, state=RUNNING), SegmentRun.MOVES, SegmentRun.State.FAILED, **ended
-    ):
-        mode = SegmentRun.Mode.CHANGED if segment.built_number == segment.rule_number else SegmentRun.Mode.BUILD
-        SegmentRun.objects.create(
-            segment=segment, mode=mode, state=SegmentRun.State.FAILED, as_of=now, started_at=database_now(), **ended
-        )
-    _forget_like_one_before(segment, said)
-
-
-def _forget_like_one_before(segment: Segment, said: str) -> None:
-    """Leave the last of two runs in a row that failed alike."""
-    last = SegmentRun.objects.filter(segment=segment).order_by("-started_at", "-pk")[:2]
-    alike = [run.pk for run in last if (run.state, run.error) == (SegmentRun.State.FAILED, said)]
-    if len(alike) == 2:
-        SegmentRun.objects.filter(pk=alike[1]).delete()
-
-
-def _said(error: Exception) -> str:
-    return str(error) if isinstance(error, Invalid) else f"{type(error).__name__}: {error}"[:2000]

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.conf import settings
 from django.db import connection
+from django.db.models.functions import Coalesce
 
 from common.clock import database_now
 from common.periods import local_date, zone
@@ -23,6 +24,9 @@ from segments.rules.parse import parse_rule
 from segments.rules.tree import Rule
 
 SLICE = 5000
+AT_ONCE = 10_000  # more people are not moved in one transaction, so that none lasts
+LOST = timedelta(minutes=10)  # without a sign of life
+RUNNING = SegmentRun.State.RUNNING
 
 
 @dataclass(frozen=True)
@@ -50,7 +54,8 @@ class Task:
     def number(self) -> tuple[Any, ...]:
         """What must be as it was when the work began, for a batch of it to be written."""
         row = self.segment
-        return (row.rule_number, row.built_number, row.cursor_tx, row.cursor_position, row.evaluated_at)
+        asked = (row.rule_number, row.built_number, row.fire_on_build)
+        return (*asked, row.cursor_tx, row.cursor_position, row.evaluated_at)
 
     def since(self, upto: Position) -> Since:
         cursor = Position(self.segment.cursor_tx, self.segment.cursor_position)
@@ -68,6 +73,20 @@ def lock(pk: int, *, wait: bool) -> Segment | None:
     if connection.features.has_select_for_update_skip_locked:
         rows = rows.select_for_update(skip_locked=not wait, no_key=True)
     return rows.first()
+
+
+def is_under_way(segment: Segment) -> bool:
+    """Whether a worker is on a pass over everyone; one that fell silent is declared lost. Call with the row locked."""
+    now = database_now()
+    running = SegmentRun.objects.filter(segment=segment, state=RUNNING)
+    lost = running.alias(seen=Coalesce("seen_at", "started_at")).filter(seen__lt=now - LOST)
+    move(lost, SegmentRun.MOVES, SegmentRun.State.FAILED, error="the worker stopped", finished_at=now)
+    return running.exists()
+
+
+def beat(run: SegmentRun, **also: Any) -> None:
+    """A sign of life of the pass, with what it has to show so far."""
+    SegmentRun.objects.filter(pk=run.pk, state=RUNNING).update(seen_at=database_now(), **also)
 
 
 def whole_choice(task: Task) -> Choice | None:
@@ -98,39 +117,30 @@ def write(
 
 
 def start(task: Task, mode: SegmentRun.Mode, choice: Choice) -> SegmentRun:
+    now = database_now()
     return SegmentRun.objects.create(
         segment=task.segment, mode=mode, why=choice.why, estimated=choice.estimated, threshold=choice.threshold,
-        as_of=task.at.now, started_at=database_now(), size=task.segment.size,
+        as_of=task.at.now, started_at=now, seen_at=now, size=task.segment.size,
     )  # fmt: skip
 
 
-def end(task: Task, run: SegmentRun, report: Refreshed) -> None:
+def end(run: SegmentRun, report: Refreshed, *, size: int) -> None:
     counts: dict[str, Any] = {"candidates": report.candidates, "entered": report.entered, "left": report.left}
-    move(
-        SegmentRun.objects.filter(pk=run.pk),
-        SegmentRun.MOVES,
-        SegmentRun.State.DONE,
-        finished_at=database_now(),
-        progress=100,
-        size=Membership.objects.filter(segment=task.segment).count(),
-        **counts,
-    )
+    own = SegmentRun.objects.filter(pk=run.pk)
+    move(own, SegmentRun.MOVES, SegmentRun.State.DONE, finished_at=database_now(), progress=100, size=size, **counts)
 
 
-def arrive(task: Task, since: Since, *, resized: bool, built: bool = False) -> None:
-    """Move the segment's cursor and its `now`; with a build, its rule is answered."""
-    values: dict[str, Any] = {
-        "cursor_tx": since.upto.tx,
-        "cursor_position": since.upto.id,
-        "evaluated_at": since.now,
-        "refreshed_at": since.now,
-        "last_error": "",
-    }
-    if resized:
-        values["size"] = Membership.objects.filter(segment=task.segment).count()
-    if built:
-        values |= {"built_number": task.segment.rule_number, "fire_on_build": False}
-    Segment.objects.filter(pk=task.segment.pk).update(**values)
+def arrive(task: Task, since: Since, **also: Any) -> None:
+    """Move the segment's cursor and its `now`, and with them whatever else of it has changed."""
+    Segment.objects.filter(pk=task.segment.pk).update(
+        cursor_tx=since.upto.tx, cursor_position=since.upto.id, evaluated_at=since.now, refreshed_at=since.now,
+        last_error="", **also,
+    )  # fmt: skip
+
+
+def count_members(segment: Segment) -> int:
+    """How many there are, when none was written ahead: every row counts then."""
+    return Membership.rows.filter(segment=segment).count()
 
 
 def batches(ids: Any, size: int) -> Iterable[Any]:

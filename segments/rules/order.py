@@ -5,11 +5,17 @@ from __future__ import annotations
 import heapq
 from collections.abc import Iterable, Mapping
 
+from django.db import connection
+from django.db.transaction import TransactionManagementError
+
+from common.clock import is_postgres
 from common.params import Invalid, Problem
 from segments.models import Segment
 from segments.rules.compile import reads_of
 from segments.rules.parse import check_rule, parse_rule, read_rule
 from segments.rules.tree import Rule
+
+RULES = 0x53454752  # the advisory lock of this database for saving rules; "SEGR" in ASCII
 
 
 def prove_rule(raw: object, *, key: str = "") -> Rule:
@@ -26,6 +32,24 @@ def prove_rule(raw: object, *, key: str = "") -> Rule:
     if problems or rule is None:
         raise Invalid(problems)
     return rule
+
+
+def prove_for_saving(raw: object, *, key: str) -> Rule:
+    """As `prove_rule`, and nobody else proves a rule to save until this transaction has ended: of two changes that
+    close a circle only together, the second is refused. Call it in the transaction that saves, before a row is locked.
+    """
+    hold_rules()
+    return prove_rule(raw, key=key)
+
+
+def hold_rules() -> None:
+    """Wait for whoever saves a rule just now, and let others wait until this transaction ends. On SQLite every
+    transaction does so by itself, as it begins IMMEDIATE."""
+    if not connection.in_atomic_block:
+        raise TransactionManagementError("Rules are proven for saving in the transaction that saves.")
+    if is_postgres():
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_advisory_xact_lock(%s, 0)", [RULES])
 
 
 def find_circle(rule: Rule, key: str) -> list[str]:

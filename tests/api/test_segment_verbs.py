@@ -100,6 +100,31 @@ def test_a_segment_is_made_changed_and_built_anew_only_for_another_rule() -> Non
     assert program.post(f"/api/segments/{'k' * 81}/save", body).status_code == 400
 
 
+def test_what_somebody_else_saved_is_not_overwritten_unseen() -> None:
+    program = a_program("segments:read", "segments:write")
+    path, body = "/api/segments/cn/save", {"name": "China", "rule": CHINESE}
+    assert codes(program.post(path, body, If_Match="*")) == [("changed_meanwhile", None)]
+    assert not Segment.objects.exists()
+    first = program.post(path, body, If_None_Match="*")
+    again = program.post(path, body, If_None_Match="*")
+    assert (first.status_code, again.status_code) == (200, 412)
+    assert again.json()["errors"][0]["detail"] == "There is a segment with this key already."
+    seen = program.get("/api/segments/cn")["ETag"]
+    assert seen == first["ETag"]
+    second = program.post(path, {**body, "description": "Mainland"}, If_Match=seen)
+    assert (second.status_code, second["ETag"] != seen) == (200, True)
+    late = program.post(path, {**body, "rule": {"all": []}}, If_Match=seen, Accept_Language="zh-hans")
+    assert (late.status_code, codes(late)) == (412, [("changed_meanwhile", None)])
+    assert late.json()["errors"][0]["detail"] == "您读取之后，有人修改了这个人群。您的修改没有保存，请重新读取。"
+    row = Segment.objects.get()
+    assert (row.description, row.rule, row.rule_number) == ("Mainland", CHINESE, 1)
+    Segment.objects.update(size=5, built_number=1, state="paused")
+    weak = f'"other", W/{second["ETag"]}'
+    assert program.post(path, {**body, "rule": {"all": []}}, If_Match=weak).status_code == 200
+    assert program.post(path, body, If_Match="*").status_code == 200
+    assert program.post(path, {**body, "name": "Unasked"}).json()["name"] == "Unasked"
+
+
 def test_rebuilding_stopping_and_pausing() -> None:
     row = Segment.objects.create(key="cn", name="China", rule=CHINESE, built_number=1)
     program = a_program("segments:write")

@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 from django.db import connection
 
+from common.clock import database_now
 from common.params import Invalid
 from segments.models import Event, Membership, Profile, Segment, SegmentRun
-from segments.refresh import Refreshed, cancel_run, everyone, give_rule, refresh_due, refresh_segment, task
+from segments.refresh import Refreshed, everyone, give_rule, refresh_due, refresh_segment, task
 from segments.rules.order import prove_rule
 from tests.people import NOW, make_fact, make_order, make_profile
 from tests.segments.refresh.settled import settle_log
@@ -166,40 +167,28 @@ def test_a_daily_question_is_asked_of_everyone_after_local_midnight(settings: An
     assert told() == [("@segment_left", mei.pk, "fresh", True, 0)]
 
 
-def test_a_big_build_is_written_in_batches_and_can_be_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
-    people = [make_profile(email=f"p{i}@example.com") for i in range(7)]
-    segment = make_segment("all", {"all": []})
-    monkeypatch.setattr(everyone, "SLICE", 3)
-    wrote, real = [], task.enter
-
-    def enter(*args: Any, **given: Any) -> list[int]:
-        wrote.append(len(args[1]))
-        if len(wrote) == 2:
-            assert SegmentRun.objects.get(segment=segment).progress == 42
-            cancel_run(SegmentRun.objects.get(segment=segment))
-        return real(*args, **given)
-
-    monkeypatch.setattr(task, "enter", enter)
-    assert refresh()[0].mode == "cancelled"
-    segment.refresh_from_db()
-    assert (segment.state, segment.built_number, len(members("all"))) == ("paused", 0, 6)
-    assert refresh() == []
-    Segment.objects.update(state="active")
-    assert refresh() == [Refreshed("all", "build", 7, 1, 0)]
-    assert members("all") == {row.pk for row in people}
-
-
 def test_a_lost_worker_is_noticed_and_the_build_begun_again() -> None:
     mei = make_profile(email="mei@example.com")
     segment = make_segment("all", {"all": []})
-    lost = SegmentRun.objects.create(segment=segment, mode="build", as_of=NOW, started_at=everyone.database_now())
+    lost = SegmentRun.objects.create(segment=segment, mode="build", as_of=NOW, started_at=database_now())
     assert refresh()[0].mode == "busy"
-    SegmentRun.objects.filter(pk=lost.pk).update(
-        started_at=everyone.database_now() - everyone.LOST - timedelta(seconds=1)
-    )
+    SegmentRun.objects.filter(pk=lost.pk).update(started_at=database_now() - task.LOST - timedelta(seconds=1))
     assert refresh()[0].mode == "build"
     lost.refresh_from_db()
     assert (lost.state, lost.error, members("all")) == ("failed", "the worker stopped", {mei.pk})
+
+
+def test_a_failure_leaves_the_run_of_another_worker_alone() -> None:
+    segment = make_segment("all", {"all": []})
+    other = SegmentRun.objects.create(
+        segment=segment, mode="build", as_of=NOW, started_at=database_now(), seen_at=database_now()
+    )
+    Segment.objects.update(rule={"op": "in_segment", "params": {}})
+    assert refresh()[0].mode == "failed"
+    other.refresh_from_db()
+    own = SegmentRun.objects.exclude(pk=other.pk).get()
+    assert (other.state, other.error) == ("running", "")
+    assert (own.state, own.error) == ("failed", Segment.objects.get().last_error)
 
 
 def test_the_cost_is_constant_in_statements() -> None:
