@@ -5,7 +5,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("segments", "0011_rfm_counted"),
+        ("segments", "0012_coupon_limits_and_order_refs"),
     ]
 
     operations = [
