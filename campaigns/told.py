@@ -39,6 +39,9 @@ teach(  # triggers, entries and steps
     _("the keys of arms must differ"),
     _("say how long ('for') or until what time ('until') to wait"),
 )
+teach(  # journeys as text
+    _("there is no such template"),
+)
 teach(  # reports
     _("a day between 2000 and 2100, please"),
     _("'from' lies after 'to'"),
