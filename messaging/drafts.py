@@ -32,7 +32,7 @@ from messaging.render.words import translated
 MARKUP = "mjml"  # an e-mail's html may be written in it
 KNOWN = {
     "links": frozenset({"unsubscribe", "preferences", "view"}),
-    "brand": frozenset({"name", "url", "address", "currency"}),
+    "brand": frozenset({"name", "url", "address", "currency", "timezone"}),
 }
 ASKED = {"email": ("subject",), "inbox": ("title", "body")}
 

@@ -14,12 +14,13 @@ from typing import Any
 
 import jinja2
 import markupsafe
+import tzdata  # type: ignore[import-untyped]
 
 from messaging.render.cell.limits import SECONDS
 from messaging.render.process import Died, Process
 
 HERE = Path(__file__).resolve().parent
-LIBRARIES = sorted({str(Path(str(module.__file__)).parent.parent) for module in (jinja2, markupsafe)})
+LIBRARIES = sorted({str(Path(str(module.__file__)).parent.parent) for module in (jinja2, markupsafe, tzdata)})
 PATHS = [str(HERE), str(HERE.parent.parent), *LIBRARIES]
 START = "import sys; sys.path += sys.argv[1:]; from cell.child import main; main()"
 BUDGET = 15.0  # seconds that one call may spend on stopping and starting children; what is left comes later

@@ -39,8 +39,8 @@ VARIABLES: tuple[Entry, ...] = (
     Entry("journey.campaign", "the campaign; also journey.key, journey.node", "活动；还有 journey.key、journey.node"),
     Entry(
         "brand.name",
-        "the workspace; also brand.url, brand.address, brand.currency",
-        "工作区；还有 brand.url、brand.address、brand.currency",
+        "the workspace; also brand.url, brand.address, brand.currency, brand.timezone",
+        "工作区；还有 brand.url、brand.address、brand.currency、brand.timezone",
     ),
     Entry(
         "links.unsubscribe",
@@ -65,10 +65,20 @@ FILTERS: tuple[Entry, ...] = (
     ),
     Entry(
         "date",
-        '2 March 2026, March 2, 2026 (en-US), 2026年3月2日; date("short"), date("iso")',
-        '2026年3月2日、2 March 2026；date("short")、date("iso")',
+        "2 March 2026, March 2, 2026 (en-US), 2026年3月2日, where the reader is;"
+        ' date("short"), date("iso"), date("long", "Asia/Tokyo")',
+        '按读者所在时区：2026年3月2日、2 March 2026；date("short")、date("iso")、date("long", "Asia/Tokyo")',
     ),
-    Entry("time", "hours and minutes, 14:05", "时和分，14:05"),
+    Entry(
+        "time",
+        'hours and minutes where the reader is: 14:05, 2:05 PM (en-US); time("Asia/Tokyo")',
+        '按读者所在时区的时和分：14:05；time("Asia/Tokyo")',
+    ),
+    Entry(
+        "datetime",
+        "day and time: 2 March 2026, 14:05; forms and zone as of date",
+        "日期和时间：2026年3月2日 14:05；形式和时区同 date",
+    ),
     Entry(
         'money("USD")',
         "minor units as a price: $12.50, in Chinese US$12.50; without a currency the workspace's",

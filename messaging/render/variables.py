@@ -30,6 +30,7 @@ def brand() -> dict[str, str]:
         "url": getattr(settings, "BRAND_URL", settings.PUBLIC_URL),
         "address": getattr(settings, "BRAND_ADDRESS", ""),
         "currency": settings.CURRENCY,
+        "timezone": settings.WORKSPACE_ZONE,
     }
 
 

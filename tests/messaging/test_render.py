@@ -89,6 +89,12 @@ def test_the_chain_of_chinese_ends_in_english() -> None:
         ("{{ '2026-03-02' | date('short') }}", "zh-Hans", "3月2日"),
         ("{{ '2026-03-02' | date('iso') }}", "en", "2026-03-02"),
         ("{{ '2026-03-02T09:05:00Z' | time }}", "en", "09:05"),
+        ("{{ '2026-03-02T14:05:00+00:00' | time }} {{ '2026-03-02T00:05:00Z' | time }}", "en-US", "2:05 PM 12:05 AM"),
+        ("{{ '2026-03-02T14:05:00Z' | datetime }}", "en", "2 March 2026, 14:05"),
+        ("{{ '2026-03-02T14:05:00Z' | datetime('short') }}", "zh-Hans", "3月2日 14:05"),
+        ("{{ '2026-03-02T14:05:00Z' | datetime }}", "ko", "2026년 3월 2일 오후 2:05"),
+        ("{{ '2026-03-02T14:05:00Z' | datetime(zone='Asia/Kolkata', form='iso') }}", "en", "2026-03-02T19:35+05:30"),
+        ("{{ 1250 | money('CNY') }}", "en", "CN¥12.50"),
         ("{{ 1234567.5 | number }}", "en", "1,234,567.5"),
         ("{{ profile | name('you') }}", "en", "Mei Lin"),
         ("{{ profile | name('you') }}", "zh", "Lin Mei"),
@@ -119,6 +125,37 @@ def test_the_chain_of_chinese_ends_in_english() -> None:
 def test_filters(source: str, locale: str, shown: str) -> None:
     person = {"first_name": "Mei", "last_name": "Lin", "none": None, "items": 7}
     assert text(source, locale=locale, profile=person, xs=["a", "b"], quoted='a"b\\</x\n') == shown
+
+
+@pytest.mark.parametrize(
+    ("said", "zone", "shown"),
+    [
+        ("2026-03-02T16:30:00Z", "Asia/Shanghai", "2026-03-03 00:30"),
+        ("2026-03-02T16:30:00Z", "America/New_York", "2026-03-02 11:30"),
+        ("2026-07-02T16:30:00Z", "America/New_York", "2026-07-02 12:30"),
+        (1772469000, "Asia/Shanghai", "2026-03-03 00:30"),
+        ("2026-03-02T16:30:00Z", "", "2026-03-03 01:30"),
+        ("2026-03-02T16:30:00Z", "Mars/Olympus", "2026-03-03 01:30"),
+        ("2026-03-02T16:30:00", "Asia/Shanghai", "2026-03-02 16:30"),
+        ("2026-03-02", "Asia/Shanghai", "2026-03-02 00:00"),
+    ],
+)
+def test_a_moment_is_told_where_the_reader_is(settings: Any, said: Any, zone: str, shown: str) -> None:
+    """Without a zone that there is, where the workspace is; what says no offset stays as it is written."""
+    settings.WORKSPACE_ZONE = "Asia/Tokyo"
+    assert text("{{ x | date('iso') }} {{ x | time }}", x=said, profile={"timezone": zone}) == shown
+    assert text("{{ x | time('UTC') }}", x="2026-03-02T16:30:00Z", profile={"timezone": zone}) == "16:30"
+
+
+@pytest.mark.parametrize("source", ["{{ x | date('long', 'Mars') }}", "{{ x | time('../UTC') }}", "{{ x | time(9) }}"])
+def test_a_zone_that_there_is_not_is_said(source: str) -> None:
+    assert tried(source, x="2026-03-02T16:30:00Z")["error"].startswith("there is no time zone '")
+
+
+@pytest.mark.parametrize("said", ["0001-01-01T00:00:00Z", "9999-12-31T23:59:59Z"])
+def test_the_ends_of_time_are_no_crash(said: str) -> None:
+    source = "{{ x | date(zone='America/New_York') }}{{ x | date(zone='Asia/Tokyo') }}"
+    assert tried(source, x=said) == {"error": "this is not a date"}
 
 
 def test_html_is_escaped_and_text_is_not() -> None:

@@ -25,13 +25,15 @@ from . import guard
 from .doors import allow_time, close_doors
 from .environment import Cell
 from .limits import COMPILED, MEMORY, OUTPUT, SECONDS, Refused
+from .zones import read_zones
 
 HOLD = 0.02  # seconds that an answer may wait for others
 SOME = 64  # pieces of a message that are counted together; none is larger than a part's source or a filter's result
 Parts = dict[str, Template]
 WARM = (
     "{% for x in xs if x is string %}{{ x | upper | truncate(2) | urlencode }}{{ loop.index * 1.5 }}{% endfor %}"
-    '{% set a = 1250 %}{{ a | money("USD") }}{{ "2026-03-02T10:00:00+08:00" | date("short") ~ "é\\n" }}{{ gone }}'
+    '{% set a = 1250 %}{{ a | money("USD") }}'
+    '{{ "2026-03-02T10:00:00+08:00" | datetime("short", "Asia/Tokyo") ~ "é\\n" }}{{ gone }}'
 )
 TOLD = (UndefinedError, SecurityError, TemplateSyntaxError, Refused)  # whose words are for the author
 
@@ -143,6 +145,7 @@ def _warm_up() -> None:
 
 def main() -> None:
     """Entry of the process."""
+    read_zones()
     _warm_up()
     close_doors(MEMORY)
     say = Mouth(sys.stdout.buffer)

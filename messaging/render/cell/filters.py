@@ -6,7 +6,7 @@ import html
 import json
 import re
 from collections.abc import Callable, Mapping
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, tzinfo
 from functools import wraps
 from typing import Any, cast
 from urllib.parse import quote
@@ -21,6 +21,7 @@ from common.naming import full_name
 
 from .limits import NUMBER, TEXT, Refused
 from .readers import Reader, grouped, reader_of
+from .zones import zone_of
 
 Filter = Callable[..., Any]
 FILTERS: dict[str, Filter] = {}
@@ -33,8 +34,20 @@ TESTS: dict[str, Callable[..., Any]] = {
         "==", "!=", "<", "<=", ">", ">=",
     )
 }  # fmt: skip
-SYMBOLS = {"USD": "$", "EUR": "€", "GBP": "£", "JPY": "¥", "KRW": "₩", "INR": "₹"}
-CHINESE_SYMBOLS = {"CNY": "¥", "USD": "US$", "EUR": "€", "GBP": "£", "JPY": "JP¥", "HKD": "HK$", "TWD": "NT$"}
+SYMBOLS = {
+    "USD": "$", "EUR": "€", "GBP": "£", "JPY": "¥", "KRW": "₩", "INR": "₹", "CNY": "CN¥", "HKD": "HK$", "TWD": "NT$",
+    "AUD": "A$", "CAD": "CA$", "NZD": "NZ$", "BRL": "R$", "MXN": "MX$", "ILS": "₪", "VND": "₫", "PHP": "₱",
+}  # fmt: skip
+CHINESE_SYMBOLS = {
+    "CNY": "¥",
+    "USD": "US$",
+    "EUR": "€",
+    "GBP": "£",
+    "JPY": "JP¥",
+    "HKD": "HK$",
+    "TWD": "NT$",
+    "KRW": "₩",
+}
 
 
 def bounded(function: Filter) -> Filter:
@@ -212,26 +225,46 @@ def money(context: Context, minor: Any, currency: str = "") -> str:
 
 @named("date")
 @pass_context
-def day(context: Context, value: Any, form: str = "long") -> str:
-    """A day as the reader writes it. `form`: long "2 March 2026" (en-US "March 2, 2026", zh "2026年3月2日"),
-    short "2 Mar", "3月2日", or iso "2026-03-02"."""
-    at = _moment(value)
+def day(context: Context, value: Any, form: str = "long", zone: str = "") -> str:
+    """A day as the reader writes it, where the reader is. `form`: long "2 March 2026" (en-US "March 2, 2026", zh
+    "2026年3月2日"), short "2 Mar", "3月2日", or iso "2026-03-02"; `zone` an IANA name instead of the reader's."""
+    at = _there(context, value, zone)
+    return f"{at.year:04d}-{at.month:02d}-{at.day:02d}" if _is_iso(form, "date") else _day(at, form, _reader(context))
+
+
+@named("time")
+@pass_context
+def clock(context: Context, value: Any, zone: str = "") -> str:
+    """Hours and minutes as the reader writes them, where the reader is: "14:05", for en-US "2:05 PM"."""
+    return _clock(_there(context, value, zone), _reader(context))
+
+
+@named("datetime")
+@pass_context
+def moment(context: Context, value: Any, form: str = "long", zone: str = "") -> str:
+    """Day and time together: "2 March 2026, 14:05", zh "2026年3月2日 14:05"; iso "2026-03-02T14:05+08:00"."""
+    at, reader = _there(context, value, zone), _reader(context)
+    if _is_iso(form, "datetime"):
+        return at.isoformat(timespec="minutes") if isinstance(at, datetime) else at.isoformat()
+    return f"{_day(at, form, reader)}{reader.between}{_clock(at, reader)}"
+
+
+def _is_iso(form: str, name: str) -> bool:
     if form not in ("long", "short", "iso"):
-        raise Refused(f"date knows long, short and iso, not '{form[:20]}'")
-    if form == "iso":
-        return f"{at.year:04d}-{at.month:02d}-{at.day:02d}"
-    reader = _reader(context)
+        raise Refused(f"{name} knows long, short and iso, not '{str(form)[:20]}'")
+    return form == "iso"
+
+
+def _day(at: date, form: str, reader: Reader) -> str:
     names = reader.brief if form == "short" and reader.brief else reader.months
     written = reader.short if form == "short" else reader.long
     return written.format(d=at.day, m=at.month, n=names[at.month - 1], y=at.year)
 
 
-@named("time")
-@pass_context
-def clock(context: Context, value: Any) -> str:
-    """Hours and minutes, "14:05"."""
-    at = _moment(value)
-    return f"{at.hour:02d}:{at.minute:02d}" if isinstance(at, datetime) else "00:00"
+def _clock(at: date, reader: Reader) -> str:
+    hour, minute = (at.hour, at.minute) if isinstance(at, datetime) else (0, 0)
+    half = reader.halves[hour // 12] if reader.halves else ""
+    return reader.clock.format(h=f"{hour:02d}", k=hour % 12 or 12, m=f"{minute:02d}", half=half)
 
 
 @named("name")
@@ -267,6 +300,30 @@ def language(context: Context) -> str:
 def _reader(context: Context) -> Reader:
     """How the reader writes numbers and days."""
     return reader_of(str(context.get("locale") or "en"))
+
+
+def _there(context: Context, value: Any, zone: str) -> date:
+    """A moment on the clock of a zone: the one that is asked for, the reader's, or the workspace's. A day without a
+    time, and a time that says no offset, stay as they are written."""
+    at = _moment(value)
+    wanted = zone_of(str(zone))
+    if zone and wanted is None:
+        raise Refused(f"there is no time zone '{str(zone)[:40]}'")
+    if not isinstance(at, datetime) or at.tzinfo is None:
+        return at
+    try:
+        return at.astimezone(wanted or _own_zone(context))
+    except (OverflowError, ValueError):
+        raise Refused("this is not a date") from None
+
+
+def _own_zone(context: Context) -> tzinfo:
+    for root in ("profile", "brand"):
+        known = context.get(root)
+        name = known.get("timezone") if isinstance(known, dict) else None
+        if isinstance(name, str) and (found := zone_of(name)):
+            return found
+    return UTC
 
 
 def _listed(value: Any) -> Any:

@@ -19,7 +19,8 @@ ENGLISH = (
 @dataclass(frozen=True)
 class Reader:
     """One language: what stands between thousands and before the decimals, how a price is put together ({a} amount, {s}
-    symbol), and how a day is written, long and short ({d} day, {m} number of the month, {n} its name, {y} year)."""
+    symbol), how a day is written, long and short ({d} day, {m} number of the month, {n} its name, {y} year), and how a
+    time is ({h} hour of 24, {k} of 12, {m} minute, {half} of the day), with what stands `between` the two."""
 
     group: str = ","
     point: str = "."
@@ -28,15 +29,23 @@ class Reader:
     short: str = "{d} {n}"
     months: tuple[str, ...] = ENGLISH
     brief: tuple[str, ...] = ()
+    clock: str = "{h}:{m}"
+    halves: tuple[str, ...] = ()
+    between: str = ", "
 
 
 _AFTER = "{a}" + HARD + "{s}"
 READERS: Mapping[str, Reader] = {
     "en": Reader(brief=tuple(name[:3] for name in ENGLISH)),
-    "en-us": Reader(long="{n} {d}, {y}", short="{n} {d}", brief=tuple(name[:3] for name in ENGLISH)),
-    "zh": Reader(long="{y}年{m}月{d}日", short="{m}月{d}日"),
-    "ja": Reader(long="{y}年{m}月{d}日", short="{m}月{d}日"),
-    "ko": Reader(long="{y}년 {m}월 {d}일", short="{m}월 {d}일"),
+    "en-us": Reader(
+        long="{n} {d}, {y}", short="{n} {d}", brief=tuple(name[:3] for name in ENGLISH), clock="{k}:{m} {half}",
+        halves=("AM", "PM"),
+    ),
+    "zh": Reader(long="{y}年{m}月{d}日", short="{m}月{d}日", between=" "),
+    "ja": Reader(long="{y}年{m}月{d}日", short="{m}月{d}日", between=" "),
+    "ko": Reader(
+        long="{y}년 {m}월 {d}일", short="{m}월 {d}일", clock="{half} {k}:{m}", halves=("오전", "오후"), between=" "
+    ),
     "de": Reader(".", ",", _AFTER, "{d}. {n} {y}", "{d}. {n}", (
         "Januar", "Februar", "März", "April", "Mai", "Juni", "Juli", "August", "September", "Oktober", "November",
         "Dezember",
