@@ -1,20 +1,12 @@
-"""What changed between two states of a template, line beside line and word by word, and the way back to an old one."""
+"""What changed between two states of a template, line beside line and word by word."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from difflib import SequenceMatcher
 from typing import Any
-
-from django.db import transaction
-from django.utils.translation import gettext as _
-
-from common.audit import record
-from common.params import Invalid, Problem
-from messaging.models import Block, Template, TemplateVersion
 
 AROUND = 3  # unchanged lines shown beside a change
 ALIGNED = 1500  # lines that are aligned one by one; longer changes stand as two blocks
@@ -135,25 +127,3 @@ def _folded(rows: Sequence[Row]) -> Iterator[Row]:
         yield row
     if hidden and any(near):
         yield Row(skipped=hidden)
-
-
-def restore_version(version: TemplateVersion, *, revision: int, now: datetime, by: Any = None) -> Template:
-    """Make what an old version's author had written the draft again. Nothing is published by it.
-
-    `revision` is the one of the draft that was on the screen. Raises Invalid when somebody saved another since, or
-    when the version is from before drafts were kept.
-    """
-    if not version.draft:
-        raise Invalid([Problem("", _("This version is from before drafts were kept with versions."))])
-    layout = Block.objects.filter(key=version.draft.get("layout", ""), kind=Block.Kind.LAYOUT).first()
-    with transaction.atomic():
-        template = Template.objects.select_for_update(no_key=True).get(pk=version.template_id)
-        if template.revision != revision:
-            raise Invalid([Problem("", _("Somebody saved this template meanwhile: look at their draft first."))])
-        template.content = version.draft["content"]
-        template.sample = version.draft.get("sample", {})
-        template.layout = layout
-        template.revision += 1
-        template.save()
-        record("template.restored", f"template:{template.key}", now=now, actor=by, detail={"version": version.number})
-    return template

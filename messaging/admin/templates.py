@@ -13,6 +13,7 @@ from django.utils.translation import gettext_lazy as _
 from unfold.contrib.filters.admin import BooleanRadioFilter, ChoicesDropdownFilter, FieldTextFilter
 from unfold.widgets import UnfoldAdminSelectWidget
 
+from common import clock
 from common.admin import NoDelete, Page, show
 from messaging.admin.clicking import ClickRoutes
 from messaging.admin.content import ContentField, parts_of, spelt
@@ -24,6 +25,7 @@ from messaging.channels import channels
 from messaging.models import Block, Template, TemplateVersion
 from messaging.publish import draft_of
 from messaging.render.reference import FILTERS, VARIABLES
+from messaging.saves import saving
 from messaging.trial import living
 from segments.models import EventProperty, Trait
 
@@ -92,6 +94,14 @@ class TemplateAdmin(ClickRoutes, EditorRoutes, HistoryRoutes, GalleryRoutes, NoD
                 widget=UnfoldAdminSelectWidget(),
             )
         return super().formfield_for_dbfield(db_field, request, **kwargs)
+
+    def save_model(self, request: HttpRequest, obj: Template, form: Any, change: bool) -> None:
+        """Write the row, and keep what its draft says now."""
+        if not change:
+            super().save_model(request, obj, form, change)
+            return
+        with saving(obj, now=clock.now(), by=request.user):
+            super().save_model(request, obj, form, change)
 
     def change_view(self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None) -> Any:
         template = self.get_object(request, object_id)

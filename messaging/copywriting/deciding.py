@@ -14,6 +14,7 @@ from common.states import move
 from messaging.copywriting.asking import said_of
 from messaging.copywriting.kinds import put
 from messaging.models import CopyDraft, Template
+from messaging.saves import saving
 
 
 def approve(draft: CopyDraft, *, now: datetime, by: Any) -> bool:
@@ -49,9 +50,10 @@ def use(draft: CopyDraft, *, whole: bool, now: datetime, by: Any) -> bool:
         who = by if getattr(by, "pk", None) else None
         if not move(CopyDraft.objects.filter(pk=draft.pk), CopyDraft.MOVES, "used", used_at=now, used_by=who):
             return False
-        put(template, draft.request.locale, draft.parts, whole=whole)
-        template.revision += 1
-        template.save(update_fields=["content", "revision", "updated_at"])
+        with saving(template, now=now, by=by, came_by="copy"):
+            put(template, draft.request.locale, draft.parts, whole=whole)
+            template.revision += 1
+            template.save(update_fields=["content", "revision", "updated_at"])
         detail = {**_of(draft), "whole": whole}
         record("copy.used", f"template:{template.key}", now=now, actor=by, detail=detail)
     return True

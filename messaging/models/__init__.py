@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from messaging.models.answers import Click, Link, Receipt
 from messaging.models.books import Reconciliation
-from messaging.models.content import BannedWord, Block, Template, TemplateVersion
+from messaging.models.content import BannedWord, Block, Template, TemplateSave, TemplateVersion
 from messaging.models.copywriting import CopyDraft, CopyRequest, Voice
 from messaging.models.devices import Device
 from messaging.models.fallbacks import Fallback
@@ -17,5 +17,5 @@ from messaging.models.rules import SendingRule
 __all__ = [
     "Account", "Address", "Attempt", "BannedWord", "BestHour", "Block", "Click", "Consent", "CopyDraft",
     "CopyRequest", "Delivery", "Device", "Fallback", "Feed", "FeedValue", "Link", "Pause", "Preference", "Receipt",
-    "Reconciliation", "SendingRule", "Suppression", "Template", "TemplateVersion", "Topic", "Voice",
+    "Reconciliation", "SendingRule", "Suppression", "Template", "TemplateSave", "TemplateVersion", "Topic", "Voice",
 ]  # fmt: skip

@@ -99,6 +99,29 @@ class TemplateVersion(models.Model):
         super().save(*args, **kwargs)
 
 
+class TemplateSave(models.Model):
+    """What a template's draft said once it was saved: the newest of each template are kept.
+
+    `draft` is as in TemplateVersion; `came_by` is blank when somebody wrote it, else "v3", "save 7" or "copy".
+    """
+
+    template = models.ForeignKey(Template, models.CASCADE, db_index=False, related_name="saves")
+    revision = models.PositiveIntegerField(_("save"))
+    draft = models.JSONField(_("draft"))
+    saved_at = models.DateTimeField(_("saved"))
+    saved_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="+")
+    came_by = models.CharField(max_length=40, blank=True)
+
+    class Meta:
+        verbose_name = _("saved draft")
+        verbose_name_plural = _("saved drafts")
+        ordering = ["template", "-revision"]
+        constraints = [models.UniqueConstraint(fields=["template", "revision"], name="template_save_once")]
+
+    def __str__(self) -> str:
+        return f"{self.template.key} #{self.revision}"
+
+
 class BannedWord(models.Model):
     """A word or phrase that messages must not hold, in one language or in all; `instead` says what to write."""
 

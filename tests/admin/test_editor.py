@@ -238,6 +238,26 @@ def test_versions_are_compared_and_an_old_one_restored(row: Template, login: Any
     assert login("approver").post(where("template_restore", row.pk), {"number": "1"}).status_code == 403
 
 
+def test_every_save_is_listed_compared_and_restored(row: Template, login: Any) -> None:
+    client, change, history = login("author"), where("template_change", row.pk), where("template_versions", row.pk)
+    assert client.post(change, typed(row, en__subject="Second thoughts")).status_code == 302
+    row.refresh_from_db()
+    assert client.post(change, typed(row, en__subject="Third time")).status_code == 302
+    shown = page(client.get(history, {"left": "s1", "right": "draft"}))
+    saves = [line.get_text(" ", strip=True) for line in shown.select("[data-saves] tbody tr")]
+    assert [line.split()[0] for line in saves] == ["2", "1", "0"]
+    assert "author" in saves[0]
+    change_ = shown.select_one("[data-change='en:subject']")
+    assert change_ is not None
+    assert ("Second thoughts" in change_.get_text(), "Third time" in change_.get_text()) == (True, True)
+    done = client.post(where("template_restore", row.pk), {"save": "1", "revision": "2"}, follow=True)
+    assert "The draft says what it said at save 1" in text(done)
+    assert Template.objects.get(pk=row.pk).content["en"]["subject"] == "Second thoughts"
+    assert "save 1 was restored" in text(client.get(history))
+    assert client.post(where("template_restore", row.pk), {"save": "99", "revision": "3"}).status_code == 404
+    assert login("viewer").post(where("template_restore", row.pk), {"save": "1", "revision": "3"}).status_code == 403
+
+
 def test_without_versions_the_page_says_so(row: Template, login: Any) -> None:
     assert "No version yet" in text(login("viewer").get(where("template_versions", row.pk)))
     old = TemplateVersion.objects.create(

@@ -10,9 +10,10 @@ import pytest
 
 from common.models import AuditEntry
 from common.params import Invalid
-from messaging.models import Block, Template
+from messaging.models import Block, Template, TemplateSave
 from messaging.publish import publish_template
-from messaging.revisions import Row, compare, compare_texts, restore_version
+from messaging.revisions import Row, compare, compare_texts
+from messaging.saves import KEPT, restore_save, restore_version, saving
 from tests.messaging.mails import HTML, draft
 from tests.people import NOW
 
@@ -122,3 +123,67 @@ def test_nobody_restores_over_a_draft_that_was_saved_meanwhile() -> None:
     version.draft = {}
     with pytest.raises(Invalid, match="before drafts were kept"):
         restore_version(version, revision=3, now=NOW)
+
+
+def write(template: Template, subject: str, *, minutes: int) -> None:
+    """Save the draft with another subject, as the admin does."""
+    with saving(template, now=NOW + timedelta(minutes=minutes), by=None):
+        template.content = {"en": {"subject": subject, "html": HTML}}
+        template.revision += 1
+        template.save()
+
+
+def subjects(template: Template) -> list[tuple[int, str, str]]:
+    """Each save, the newest first: its number, what it says, and how it came about."""
+    return [(one.revision, one.draft["content"]["en"]["subject"], one.came_by) for one in template.saves.all()]
+
+
+@db
+def test_every_save_is_kept_and_can_be_the_draft_again() -> None:
+    template = draft(klass="transactional")
+    template.save()
+    write(template, "Second", minutes=1)
+    write(template, "Third", minutes=2)
+    assert subjects(template) == [(2, "Third", ""), (1, "Second", ""), (0, "Hello", "")]
+    assert template.saves.get(revision=2).saved_at == NOW + timedelta(minutes=2)
+    restored = restore_save(template.saves.get(revision=0), revision=2, now=NOW + timedelta(minutes=3))
+    assert (restored.content["en"]["subject"], restored.revision) == ("Hello", 3)
+    assert subjects(template)[0] == (3, "Hello", "save 0")
+    assert AuditEntry.objects.get(action="template.restored").detail == {"save": 0}
+    assert not template.versions.exists()
+    with pytest.raises(Invalid, match="Somebody saved"):
+        restore_save(template.saves.get(revision=1), revision=2, now=NOW)
+    assert subjects(template)[0] == (3, "Hello", "save 0")
+
+
+@db
+def test_what_a_restored_version_replaces_is_kept() -> None:
+    template = draft(klass="transactional")
+    template.save()
+    version = publish_template(template, now=NOW)
+    write(template, "Not published", minutes=1)
+    restored = restore_version(version, revision=1, now=NOW)
+    assert subjects(restored) == [(2, "Hello", "v1"), (1, "Not published", ""), (0, "Hello", "")]
+
+
+@db
+def test_a_save_that_changes_nothing_is_none() -> None:
+    template = draft(klass="transactional")
+    template.save()
+    write(template, "Second", minutes=1)
+    write(template, "Second", minutes=2)
+    assert [one[:2] for one in subjects(template)] == [(1, "Second"), (0, "Hello")]
+
+
+@db
+def test_saves_are_bounded_and_each_template_has_its_own() -> None:
+    template, other = draft(klass="transactional"), draft(klass="transactional")
+    other.key = "other"
+    template.save()
+    other.save()
+    write(other, "Theirs", minutes=1)
+    for n in range(KEPT + 5):
+        write(template, f"No. {n}", minutes=n)
+    assert template.saves.count() == KEPT
+    assert subjects(template)[-1][:2] == (6, "No. 5")
+    assert TemplateSave.objects.filter(template=other).count() == 2
