@@ -15,6 +15,7 @@ from django.db import transaction
 from django.db.models import Q
 
 from campaigns.assign import assign, universal
+from campaigns.endings import UNDER_WAY
 from campaigns.graph import EntryRules
 from campaigns.models import Enrolment, Journey
 from campaigns.plans import Plan, live_plan
@@ -115,14 +116,13 @@ def _judge(plan: Plan, entries: list[Entry], *, now: datetime) -> tuple[list[Ent
     assert plan.graph is not None
     rules = plan.graph.entry
     past = _history(plan, entries) if entries else {}
-    room = _room(plan, rules, now=now) if entries else None
+    rooms = _rooms(plan, rules, now=now) if entries else []
     admitted: list[Entry] = []
     refused: list[tuple[Entry, str]] = []
     for entry in entries:
         place = (entry.profile, _run_key(rules, entry))
         reason = _objection(plan, rules, entry, past.get(place), now=now)
-        if not reason and room is not None and len(admitted) >= room:
-            reason = "per_day"
+        reason = reason or next((cap for cap, room in rooms if len(admitted) >= room), "")
         if reason:
             refused.append((entry, reason))
         else:
@@ -164,15 +164,21 @@ def _history(plan: Plan, entries: list[Entry]) -> dict[tuple[int, str], _Past]:
     return past
 
 
-def _room(plan: Plan, rules: EntryRules, *, now: datetime) -> int | None:
-    """How many more may enter today, in the workspace's zone; the journey is locked while they do."""
-    if rules.per_day is None:
-        return None
+def _rooms(plan: Plan, rules: EntryRules, *, now: datetime) -> list[tuple[str, int]]:
+    """How many more may enter by each cap: today, in the workspace's zone, and beside those under way. The journey is
+    locked while they do."""
+    if rules.per_day is None and rules.in_flight is None:
+        return []
     Journey.objects.select_for_update(no_key=True).get(pk=plan.journey)
-    tz = zone(settings.WORKSPACE_ZONE)
-    today = start_of_day(local_date(now, tz), tz)
-    rows = Enrolment.objects.filter(journey=plan.journey, entered_at__gte=today)
-    return max(0, rules.per_day - rows.exclude(state=Enrolment.State.REFUSED).count())
+    rows = Enrolment.objects.filter(journey=plan.journey)
+    found = []
+    if rules.per_day is not None:
+        tz = zone(settings.WORKSPACE_ZONE)
+        today = rows.filter(entered_at__gte=start_of_day(local_date(now, tz), tz))
+        found.append(("per_day", rules.per_day - today.exclude(state=Enrolment.State.REFUSED).count()))
+    if rules.in_flight is not None:
+        found.append(("in_flight", rules.in_flight - rows.filter(state__in=UNDER_WAY).count()))
+    return found
 
 
 def _insert(

@@ -24,6 +24,9 @@ TRIGGER = "@trigger"
 ICONS = {
     "send": "outgoing_mail", "wait": "hourglass_top", "wait_for": "hourglass_bottom", "branch": "call_split",
     "split": "shuffle", "award": "military_tech", "grant": "redeem", "exit": "flag_circle",
+    "time_window": "schedule", "holdout": "science", "goal_check": "flag", "update_traits": "edit_note",
+    "list_add": "playlist_add", "list_remove": "playlist_remove", "tell": "webhook", "hand_over": "support_agent",
+    "enter_journey": "login", "jump": "redo",
 }  # fmt: skip
 
 

@@ -60,11 +60,14 @@ class ExitRule(Params):
 
 
 class EntryRules(Params):
-    """Who may enter again, how many a day, and how old a cause may be."""
+    """Who may enter again, how many a day and at once, how old a cause may be, and its `priority`: at a cap of
+    messages the higher one's go first, and of journeys that one fact begins the higher one is entered first."""
 
     reentry: Literal["once", "after_exit", "cooldown", "keyed"] = "once"
     cooldown: Duration | None = None
     per_day: int | None = Field(default=None, ge=0)
+    in_flight: int | None = Field(default=None, ge=0)
+    priority: int | None = Field(default=None, ge=-9, le=9)
     max_age: Duration = timedelta(days=2)
 
     @model_validator(mode="after")

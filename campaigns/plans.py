@@ -47,7 +47,8 @@ class Plan:
 
     def place(self, node: str) -> Place:
         broadcast = self.graph.broadcast if self.graph else False
-        return Place(self.journey_key, self.campaign_key, self.number, node, settings.WORKSPACE_ZONE, broadcast)
+        goal = self.graph.goal if self.graph else None
+        return Place(self.journey_key, self.campaign_key, self.number, node, settings.WORKSPACE_ZONE, broadcast, goal)
 
     @property
     def markets(self) -> bool:

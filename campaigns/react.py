@@ -112,7 +112,7 @@ def _end_reason(plan: Plan, fact: Fact) -> str:
 
 def _wakes(plan: Plan, walk: Standing, fact: Fact) -> bool:
     node = plan.graph.nodes.get(walk.node) if plan.graph else None
-    return fact.name == walk.awaiting and node is not None and node.step.wants(node.params, fact)
+    return node is not None and fact.name in node.awaits() and bool(node.step.wants(node.params, fact))
 
 
 def _wake(ids: list[int], *, now: datetime) -> None:
@@ -123,14 +123,18 @@ def _wake(ids: list[int], *, now: datetime) -> None:
 
 
 def _entries(seen: Watch, facts: Mapping[int, Fact], *, now: datetime) -> list[tuple[Plan, list[Entry]]]:
-    """The entries that these facts make, by plan."""
+    """The entries that these facts make, by plan, the journey of the highest priority first."""
     found: dict[int, tuple[Plan, list[Entry]]] = {}
     for fact in facts.values():
         for plan in seen.starting.get(fact.name, ()):
             entry = _entry(plan, fact, now=now)
             if entry is not None:
                 found.setdefault(plan.version, (plan, []))[1].append(entry)
-    return list(found.values())
+    return sorted(found.values(), key=lambda one: -_priority(one[0]))
+
+
+def _priority(plan: Plan) -> int:
+    return (plan.graph.entry.priority if plan.graph else None) or 0
 
 
 def _entry(plan: Plan, fact: Fact, *, now: datetime) -> Entry | None:

@@ -100,8 +100,11 @@ def change(
     return _counted(Uploaded(), action, len(people), len(changed), len(refused)), refused
 
 
-def add_people(target: StaticList, ids: Collection[int], *, now: datetime, number: int | None = None) -> list[int]:
-    """Put these profiles on the list; returns those who were not on it. A replacement leaves its `number` on each."""
+def add_people(
+    target: StaticList, ids: Collection[int], *, now: datetime, number: int | None = None, depth: int = 0
+) -> list[int]:
+    """Put these profiles on the list; returns those who were not on it. A replacement leaves its `number` on each;
+    `depth` is that of the facts it states."""
     if not ids:
         return []
     with transaction.atomic():
@@ -111,10 +114,11 @@ def add_people(target: StaticList, ids: Collection[int], *, now: datetime, numbe
                      returning="id, profile_id")  # fmt: skip
         if number is not None:
             ListMember.objects.filter(among("profile_id", ids), list=target).update(named_by=number)
-        return _tell(target, LIST_ADDED, [(int(member), int(person)) for member, person in new], now=now)
+        held = [(int(member), int(person)) for member, person in new]
+        return _tell(target, LIST_ADDED, held, now=now, depth=depth)
 
 
-def remove_people(target: StaticList, ids: Collection[int], *, now: datetime) -> list[int]:
+def remove_people(target: StaticList, ids: Collection[int], *, now: datetime, depth: int = 0) -> list[int]:
     """Take these profiles off the list; returns those who were on it."""
     if not ids:
         return []
@@ -123,7 +127,7 @@ def remove_people(target: StaticList, ids: Collection[int], *, now: datetime) ->
         rows = ListMember.objects.filter(among("profile_id", ids), list=target)
         held = list(rows.order_by("pk").values_list("pk", "profile_id"))
         ListMember.objects.filter(among("pk", [member for member, _ in held])).delete()
-        return _tell(target, LIST_REMOVED, held, now=now)
+        return _tell(target, LIST_REMOVED, held, now=now, depth=depth)
 
 
 def _keep_only(target: StaticList, number: int, *, now: datetime) -> int:
@@ -141,13 +145,15 @@ def _lock(target: StaticList) -> None:
     StaticList.objects.select_for_update(no_key=True).get(pk=target.pk)
 
 
-def _tell(target: StaticList, name: str, held: Sequence[tuple[int, int]], *, now: datetime) -> list[int]:
+def _tell(
+    target: StaticList, name: str, held: Sequence[tuple[int, int]], *, now: datetime, depth: int = 0
+) -> list[int]:
     """State each change as a fact, keyed by the row of the list, and keep the list's size."""
     people = [person for _, person in held]
     shards = dict(Profile.objects.filter(among("pk", people)).values_list("pk", "shard"))
     said = {"list": target.key}
     facts = [(person, shards[person], name, f"{name}:{member}", said) for member, person in held]
-    append_engine_facts(facts, now=now)
+    append_engine_facts(facts, now=now, depth=depth)
     by = len(held) if name == LIST_ADDED else -len(held)
     StaticList.objects.filter(pk=target.pk).update(size=F("size") + by, changed_at=now)
     return people

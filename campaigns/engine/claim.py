@@ -66,20 +66,28 @@ def listen(walks: Sequence[Walk], plans: Mapping[int, Plan]) -> None:
     if not waiting:
         return
     since = min(walk.awaiting_since for walk in waiting if walk.awaiting_since)
+    names = {walk.id: _awaited(walk, plans) for walk in waiting}
     rows = Event.objects.filter(
         profile__in={walk.profile for walk in waiting},
-        name__in={walk.awaiting for walk in waiting},
+        name__in=frozenset().union(*names.values()),
         occurred_at__gte=since - OLDEST,
         received_at__gte=since,
         live=True,
     )
-    heard: dict[tuple[int, str], list[Fact]] = {}
+    heard: dict[int, list[Fact]] = {}
     for row in rows.order_by("tx", "id").values_list(*FACT):
         fact = Fact(*row)
-        heard.setdefault((fact.profile, fact.name), []).append(fact)
+        heard.setdefault(fact.profile, []).append(fact)
     for walk in waiting:
-        found = (fact for fact in heard.get((walk.profile, walk.awaiting), ()) if _is_it(fact, walk, plans))
-        _hear(walk, next(found, None))
+        mine = (fact for fact in heard.get(walk.profile, ()) if fact.name in names[walk.id])
+        _hear(walk, next((fact for fact in mine if _is_it(fact, walk, plans)), None))
+
+
+def _awaited(walk: Walk, plans: Mapping[int, Plan]) -> frozenset[str]:
+    """Names of the facts that the walk's step waits for."""
+    graph = plans[walk.version].graph
+    node = graph.nodes.get(walk.node) if graph else None
+    return node.awaits() if node else frozenset()
 
 
 def _is_it(fact: Fact, walk: Walk, plans: Mapping[int, Plan]) -> bool:

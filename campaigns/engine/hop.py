@@ -9,7 +9,8 @@ from itertools import groupby
 
 from django.db import OperationalError, transaction
 
-from campaigns.engine.intents import Effect, execute
+from campaigns.engine.effects import Effect
+from campaigns.engine.intents import execute
 from campaigns.engine.walk import Walk
 from campaigns.graph import Graph, Node
 from campaigns.plans import Plan

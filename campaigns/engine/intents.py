@@ -1,4 +1,5 @@
-"""Doing what steps intend, inside the engine's transaction: plan messages, book points, give badges and coupons.
+"""Doing what steps intend, inside the engine's transaction: plan messages, book points, give badges and coupons, and
+what campaigns.engine.people does.
 
 For held-out people messages are planned as ghosts, which pass every gate and are never sent; points, badges and
 coupons are only noted. Transactional messages know no holdout and go out to everybody.
@@ -6,17 +7,18 @@ coupons are only noted. Transactional messages know no holdout and go out to eve
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
 from datetime import datetime
-from typing import Any
 
+from campaigns.engine import people
+from campaigns.engine.effects import HELD_OUT, CannotDo, Effect, Wanted, by_depth, real_ones, why
 from campaigns.engine.walk import Walk
 from campaigns.graph import Node
 from campaigns.plans import Plan
 from campaigns.steps import Intent
 from common.text import utm_value
 from messaging.channels import channels
+from messaging.fallback import Message, queue_with_fallback
 from messaging.models import TemplateVersion
 from messaging.outbox.queue import NewDelivery, queue_deliveries
 from segments.growth.badges import BadgeFor, award_many
@@ -24,24 +26,8 @@ from segments.growth.coupons import Claim, claim, order_of
 from segments.growth.ledger import Earn, earn_many
 from segments.models import Coupon
 
-HELD_OUT = "held out: not executed"
+MOST_PRIORITY = 9
 NO_CODE = "-"  # what a held-out person's message, which is never sent, shows as its coupon
-Wanted = Sequence[tuple[Walk, Intent]]
-
-
-class CannotDo(ValueError):
-    """What a step intends can never be done as things stand: the enrolment is parked at once."""
-
-    permanent = True
-
-
-@dataclass(frozen=True)
-class Effect:
-    """What came of an intent: another port, a reason for the visit, variables for the walk."""
-
-    port: str = ""
-    reason: str = ""
-    context: Mapping[str, Any] = field(default_factory=dict)
 
 
 def execute(wanted: Wanted, plan: Plan, node: Node, *, now: datetime) -> dict[str, Effect]:
@@ -60,23 +46,24 @@ def execute(wanted: Wanted, plan: Plan, node: Node, *, now: datetime) -> dict[st
 def deliver(wanted: Wanted, plan: Plan, node: Node, now: datetime) -> dict[str, Effect]:
     """Plan one message each."""
     versions = _versions(wanted)
-    items, effects = [], {}
+    messages, effects = [], {}
     for walk, intent in wanted:
-        detail = intent.detail
-        version = versions.get((detail["template"], detail["version"]))
-        if version is None:
-            raise CannotDo(f"template '{detail['template']}' has no version {detail['version']}")
-        items.append(_message(walk, intent, version, plan, node, now))
-        if items[-1].ghost:
+        first, *others = [_version(versions, *way) for way in intent.detail["ways"]]
+        item = _message(walk, intent, first, plan, node, now)
+        messages.append(Message(item, tuple(other.pk for other in others)))
+        if item.ghost:
             effects[intent.key] = Effect(reason="held out: ghost message")
-    queue_deliveries(items, now=now)
+    if any(message.others for message in messages):
+        queue_with_fallback(messages, now=now)
+    else:
+        queue_deliveries([message.item for message in messages], now=now)
     return effects
 
 
 def points(wanted: Wanted, plan: Plan, node: Node, now: datetime) -> dict[str, Effect]:
     """Book points."""
-    real, effects = _real(wanted)
-    for depth, some in _by_depth(real):
+    real, effects = real_ones(wanted)
+    for depth, some in by_depth(real):
         earns = [_earn(walk, intent, plan, node) for walk, intent in some]
         earn_many(earns, now=now, depth=depth)
     return effects
@@ -84,27 +71,27 @@ def points(wanted: Wanted, plan: Plan, node: Node, now: datetime) -> dict[str, E
 
 def badge(wanted: Wanted, plan: Plan, node: Node, now: datetime) -> dict[str, Effect]:
     """Give the node's badge."""
-    real, effects = _real(wanted)
-    for depth, some in _by_depth(real):
-        items = [BadgeFor(w.profile, intent.key, _why(plan, node)) for w, intent in some]
+    real, effects = real_ones(wanted)
+    for depth, some in by_depth(real):
+        items = [BadgeFor(w.profile, intent.key, why(plan, node)) for w, intent in some]
         award_many(some[0][1].detail["badge"], items, now=now, depth=depth)
     return effects
 
 
 def grant(wanted: Wanted, plan: Plan, node: Node, now: datetime) -> dict[str, Effect]:
     """Claim coupons from the node's pool; where it is empty, the way out is the port "empty"."""
-    real, notes = _real(wanted)
+    real, notes = real_ones(wanted)
     effects = {key: Effect(reason=HELD_OUT, context={"coupon": {"code": NO_CODE, "expires_at": ""}}) for key in notes}
-    for depth, some in _by_depth(real):
+    for depth, some in by_depth(real):
         pool = some[0][1].detail["pool"]
         claims = [Claim(walk.profile, intent.key, _ref(walk)) for walk, intent in some]
-        found = claim(pool, claims, now=now, reason=_why(plan, node), depth=depth)
+        found = claim(pool, claims, now=now, reason=why(plan, node), depth=depth)
         effects |= {key: _granted(pool, coupon) for key, coupon in found.items()}
     return effects
 
 
 def _earn(walk: Walk, intent: Intent, plan: Plan, node: Node) -> Earn:
-    return Earn(walk.profile, intent.detail["points"], intent.key, _why(plan, node), ref=_ref(walk))
+    return Earn(walk.profile, intent.detail["points"], intent.key, why(plan, node), ref=_ref(walk))
 
 
 def _ref(walk: Walk) -> str:
@@ -126,31 +113,25 @@ DOERS: dict[str, Callable[[Wanted, Plan, Node, datetime], dict[str, Effect]]] = 
     "points": points,
     "badge": badge,
     "grant": grant,
+    "traits": people.traits,
+    "list_add": people.list_add,
+    "list_remove": people.list_remove,
+    "enter": people.enter,
 }
-
-
-def _real(wanted: Wanted) -> tuple[list[tuple[Walk, Intent]], dict[str, Effect]]:
-    """Those to be done, and the notes for the held out."""
-    notes = {intent.key: Effect(reason=HELD_OUT) for walk, intent in wanted if walk.ghost}
-    return [(walk, intent) for walk, intent in wanted if not walk.ghost], notes
-
-
-def _by_depth(real: Wanted) -> list[tuple[int, list[tuple[Walk, Intent]]]]:
-    """By the depth of the facts that these will state: one more than that of the fact that began the walk."""
-    depths = sorted({walk.depth + 1 for walk, _ in real})
-    return [(depth, [pair for pair in real if pair[0].depth + 1 == depth]) for depth in depths]
-
-
-def _why(plan: Plan, node: Node) -> str:
-    return f"journey:{plan.journey_key}:{node.key}"[:120]
 
 
 def _versions(wanted: Wanted) -> dict[tuple[str, int], TemplateVersion]:
     """The template versions by (template key, number), in one query."""
-    keys = {intent.detail["template"] for _, intent in wanted}
-    numbers = {intent.detail["version"] for _, intent in wanted}
+    ways = {way for _, intent in wanted for way in intent.detail["ways"]}
+    keys, numbers = {key for key, _ in ways}, {number for _, number in ways}
     rows = TemplateVersion.objects.filter(template__key__in=keys, number__in=numbers).select_related("template")
     return {(row.template.key, row.number): row for row in rows.defer("content")}
+
+
+def _version(versions: Mapping[tuple[str, int], TemplateVersion], key: str, number: int) -> TemplateVersion:
+    if (key, number) not in versions:
+        raise CannotDo(f"template '{key}' has no version {number}")
+    return versions[key, number]
 
 
 def _message(
@@ -171,8 +152,13 @@ def _message(
         context=said | {"journey": {"key": plan.journey_key, "node": node.key}},
         utm=_utm(walk, version, plan, node),
         ghost=walk.ghost and version.klass != "transactional",
-        priority=intent.detail["priority"],
+        priority=_priority(intent.detail["priority"], plan),
     )
+
+
+def _priority(own: int, plan: Plan) -> int:
+    """The step's priority on top of its journey's."""
+    return max(-MOST_PRIORITY, min(MOST_PRIORITY, own + ((plan.graph.entry.priority if plan.graph else None) or 0)))
 
 
 def _utm(walk: Walk, version: TemplateVersion, plan: Plan, node: Node) -> dict[str, str]:

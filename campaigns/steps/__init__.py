@@ -23,7 +23,7 @@ P = TypeVar("P", bound=Params)
 @dataclass(frozen=True)
 class Walker:
     """One enrolment as a step sees it. `arrived` is False when it was here already and has now woken up
-    (its wait is over); `happened` is True when the awaited fact came, `fact` its id."""
+    (its wait is over); `heard` is the awaited fact when it came."""
 
     enrolment: int
     profile: int
@@ -34,16 +34,15 @@ class Walker:
     node: str
     visit: int
     arrived: bool
-    happened: bool
     entered_at: datetime
     arrived_at: datetime
     context: Mapping[str, Any]
-    fact: int | None = None
+    heard: Fact | None = None
 
 
 @dataclass(frozen=True)
 class Intent:
-    """Something to be done: `kind` is deliver, points, badge or grant; `key` makes it happen once.
+    """Something to be done: `kind` names who does it (campaigns.engine.intents); `key` makes it happen once.
 
     For ghosts the engine records it and does not execute it.
     """
@@ -94,7 +93,7 @@ Result = Go | Stay | End | Fail
 @dataclass(frozen=True)
 class Place:
     """Where the group stands: journey and campaign keys, version number, node key, the workspace's zone;
-    `broadcast` when people enter by the clock rather than by a fact."""
+    `broadcast` when people enter by the clock rather than by a fact; `goal` the journey's rule, if it has one."""
 
     journey: str
     campaign: str
@@ -102,6 +101,7 @@ class Place:
     node: str
     zone: str
     broadcast: bool = False
+    goal: Any = None
 
 
 class Step(ABC, Generic[P]):

@@ -251,3 +251,14 @@ def test_fifty_at_once_with_the_same_fact_make_one_enrolment() -> None:
     assert Enrolment.objects.filter(state="active").count() == 1
     assert set(refusals()) <= {"under_way"}
     assert Enrolment.objects.count() == 26
+
+
+def test_no_more_than_so_many_are_under_way_at_once() -> None:
+    journey = live(flow({"w": node("wait", for_="1d"), "done": DONE}, entry={"in_flight": 2, "reentry": "after_exit"}))
+    people = [make_profile() for _ in range(3)]
+    first = enrol(journey, [Entry(one.pk, "a") for one in people], now=NOW)
+    assert (len(first.entered), first.refused) == (2, {"in_flight": 1})
+    advance(NOW)
+    advance(NOW + timedelta(days=1))
+    again = enrol(journey, [Entry(people[2].pk, "b")], now=NOW + timedelta(days=1))
+    assert (len(again.entered), again.refused) == (1, {})

@@ -476,3 +476,18 @@ def test_messages_of_a_walk_that_was_left_are_cancelled_by_the_gate() -> None:
     make_fact(mei, "Left")
     react_all()
     assert ruling() == ("cancelled", "left:exit:Left")
+
+
+def test_of_two_journeys_that_a_fact_begins_the_one_of_higher_priority_goes_first() -> None:
+    """Its walk begins first, and its message is the one that a cap lets through (the gate sends by priority; 100 is of the class)."""
+    from messaging.models import Delivery
+
+    make_template("hello")
+    send = {"s": node("send", template="hello", priority=2), "done": DONE}
+    live(flow(send), key="low")
+    live(flow(send, entry={"priority": 8}), key="high")
+    make_fact(make_profile(), "Signed Up")
+    react_all()
+    advance(NOW)
+    assert list(Enrolment.objects.order_by("pk").values_list("journey__key", flat=True)) == ["high", "low"]
+    assert dict(Delivery.objects.values_list("journey", "priority")) == {"high": 109, "low": 102}

@@ -63,6 +63,14 @@ SAMPLES = {
     "award": {"points": 10, "badge": "star"},
     "grant": {"pool": "gift"},
     "exit": {"reason": "done"},
+    "time_window": {"from": "22:00", "to": "06:00", "days": [1, 5]},
+    "holdout": {"share": 0.1},
+    "goal_check": {},
+    "update_traits": {"set": {"tier": "gold"}, "copy": {"plan": "event.properties.plan"}, "forget": ["old"]},
+    "list_add": {"list": "vip"},
+    "list_remove": {"list": "vip"},
+    "enter_journey": {"journey": "other"},
+    "jump": {},
 }
 
 
