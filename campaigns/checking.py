@@ -25,7 +25,7 @@ def check(journey: Journey, draft: object = None) -> Graph:
     graph = read_graph(journey.draft if draft is None else draft)
     found = [Problem("trigger", text) for text in graph.trigger.check(graph.trigger_params)]
     for key, node in graph.nodes.items():
-        found += [Problem(f"nodes.{key}", text) for text in node.step.check(node.params)]
+        found += [_of_node(key, one) for one in node.step.check(node.params)]
     goal = None
     if graph.goal is not None:
         goal = Goal.objects.filter(campaign=journey.campaign_id, key=graph.goal.key).first()
@@ -34,6 +34,12 @@ def check(journey: Journey, draft: object = None) -> Graph:
     if found:
         raise Invalid(found)
     return _pinned(journey, graph, goal)
+
+
+def _of_node(key: str, found: str | Problem) -> Problem:
+    """What a step found, with its place in the flow."""
+    path = f"nodes.{key}"
+    return Problem(f"{path}.{found.path}", found.message) if isinstance(found, Problem) else Problem(path, found)
 
 
 def digest_of(frozen: Mapping[str, Any]) -> str:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Annotated, Any, TypeVar
 
 from django.utils.translation import gettext as _
 from pydantic import BaseModel, BeforeValidator, ConfigDict, PlainSerializer, ValidationError
+from pydantic_core import ErrorDetails
 
 from common.told import tell
 
@@ -86,17 +88,60 @@ class Invalid(ValueError):
 
 
 def read_params(model: type[P], raw: Mapping[str, Any], *, path: str = "") -> P:
-    """Validate `raw` into `model`. Raises Invalid with one Problem per wrong field, paths below `path`."""
+    """Validate `raw` into `model`. Raises Invalid with every Problem, paths as they are in `raw`, below `path`."""
     try:
         return model.model_validate(dict(raw))
     except ValidationError as error:
-        raise Invalid(problems_of(error, path=path)) from None
+        raise Invalid(problems_of(error, raw, path=path)) from None
 
 
-def problems_of(error: ValidationError, *, path: str = "") -> list[Problem]:
-    """Every pydantic error as a Problem with a dotted path."""
-    found = []
+def problems_of(error: ValidationError, given: Any, *, path: str = "") -> list[Problem]:
+    """Every pydantic error as a Problem, its path that of the JSON in `given`, below `path`."""
+    found: dict[str, list[ErrorDetails]] = defaultdict(list)
     for item in error.errors(include_url=False, include_context=False):
-        where = ".".join([path, *map(str, item["loc"])]) if path else ".".join(map(str, item["loc"]))
-        found.append(Problem(where, item["msg"].removeprefix("Value error, ")))
-    return found
+        found[".".join(_written(item, given))].append(item)
+    return [
+        Problem(_below(path, where), item["msg"].removeprefix("Value error, "))
+        for where, items in found.items()
+        for item in _of_its_type(items)
+    ]
+
+
+def _written(item: ErrorDetails, given: Any) -> list[str]:
+    """The names and places of an error that stand in the JSON: pydantic puts the tags of types among them."""
+    missing = item["type"] == "missing"
+    places = item["loc"][:-1] if missing else item["loc"]
+    ways = list(_ways(places, given))
+    _value, way = max(ways, key=lambda way: (way[0] is item["input"], len(way[1])))
+    return [*way, str(item["loc"][-1])] if missing else way
+
+
+def _ways(places: Sequence[str | int], given: Any) -> Iterator[tuple[Any, list[str]]]:
+    """What the places may lead to in the JSON, and how, each of them either gone through or left out."""
+    if not places:
+        yield given, []
+        return
+    first, rest = places[0], places[1:]
+    if first in given if isinstance(given, Mapping) else _is_place(first, given):
+        yield from ((value, [str(first), *way]) for value, way in _ways(rest, given[first]))
+    yield from _ways(rest, given)
+
+
+def _is_place(first: str | int, given: Any) -> bool:
+    return isinstance(given, list | tuple) and isinstance(first, int) and first < len(given)
+
+
+def _of_its_type(items: list[ErrorDetails]) -> list[ErrorDetails]:
+    """Where several types are possible, what is wrong with the value as the type that it is of, if it is of one."""
+    return [item for item in items if not item["type"].endswith("_type")] or items
+
+
+def _below(path: str, name: str) -> str:
+    return f"{path}.{name}" if path and name else path or name
+
+
+def one_value(value: object) -> object:
+    """Let a text, a number, true or false pass, for a parameter that may be any of them. Raises ValueError else."""
+    if isinstance(value, str | int | float):
+        return value
+    raise ValueError("this is a text, a number, true or false")

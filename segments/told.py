@@ -92,6 +92,7 @@ teach(  # calls
     _("'%(text)s' is beyond 64 bits"),
 )
 teach(  # rules
+    _("this is a text, a number, true or false"),
     _("unknown name"),
     _("expected an object with one of: all, any, not, op"),
     _("expected exactly one of: all, any, not, op"),

@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from typing import Any, ClassVar, Generic, TypeVar
 from uuid import UUID
 
-from common.params import Params
+from common.params import Params, Problem
 from common.registry import Registry
 from segments.facts.fact import Fact
 
@@ -123,8 +123,9 @@ class Step(ABC, Generic[P]):
     def say(self, params: P, language: str) -> str:
         """The step as a short phrase for the drawn flow, in English or Chinese."""
 
-    def check(self, params: P) -> list[str]:
-        """Problems that only the database knows (template missing, pool empty …), as sentences."""
+    def check(self, params: P) -> Sequence[str | Problem]:
+        """Problems that only the database knows (template missing, pool empty …), as sentences; with a path, which is
+        that of the node's JSON, where one parameter holds much."""
         return []
 
     def awaits(self, params: P) -> frozenset[str]:

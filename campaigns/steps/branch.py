@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 from pydantic import Field, model_validator
 
 from campaigns.steps import Go, Place, Result, Step, Walker, steps
-from common.params import Invalid, Params
+from common.params import Invalid, Params, Problem
 from common.text import say
 from segments.rules.compile import matching
 from segments.rules.operators import At
@@ -62,12 +62,16 @@ class Branch(Step[BranchParams]):
         names = ", ".join(way.name for way in params.branches)
         return say(f"Branch: {names}", f"分支：{names}", language)
 
-    def check(self, params: BranchParams) -> list[str]:
-        problems = []
-        for way in params.branches:
-            try:
-                found = check_rule(parse_rule(way.rule))
-            except Invalid as error:
-                found = error.problems
-            problems += [f"{way.name}: {problem}" for problem in found]
-        return problems
+    def check(self, params: BranchParams) -> Sequence[Problem]:
+        return [
+            problem for n, way in enumerate(params.branches) for problem in _wrong(way, f"params.branches.{n}.rule")
+        ]
+
+
+def _wrong(way: Way, path: str) -> list[Problem]:
+    """What is wrong with the rule of a way, each with its place below `path`."""
+    try:
+        found = check_rule(parse_rule(way.rule))
+    except Invalid as error:
+        found = error.problems
+    return [Problem(f"{path}.{one.path}".rstrip("."), one.message) for one in found]

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import wraps
 from typing import Any
+from urllib.parse import parse_qsl, urlencode
 
 from django.contrib import messages
 from django.contrib.admin import ShowFacets
@@ -93,6 +94,13 @@ class Page(ModelAdmin):
         return TemplateResponse(
             request, template, {**self.admin_site.each_context(request), "opts": self.opts, "title": title, **context}
         )
+
+    def response_add(self, request: HttpRequest, obj: Model, post_url_continue: Any = None) -> HttpResponse:
+        """Go on without what another page handed over in the address: it is saved, and would fill in again."""
+        query = parse_qsl(request.META.get("QUERY_STRING", ""), keep_blank_values=True)
+        request.META["QUERY_STRING"] = urlencode([(name, value) for name, value in query if name.startswith("_")])
+        answer: HttpResponse = super().response_add(request, obj, post_url_continue)
+        return answer
 
     def back(self, request: HttpRequest, to: str, said: str = "", *, level: int = messages.SUCCESS) -> HttpResponse:
         """Say what happened and go there (a path of ours)."""

@@ -19,9 +19,10 @@ from common.models import ApiKey
 from config.demo import data
 from messaging.consents import read_consents
 from messaging.models import Account, Consent, Topic
+from segments.health_scores import judge_all
 from segments.imports.options import Options
 from segments.imports.run import find_unfinished, make_job, run_import
-from segments.models import ImportJob, Scores, Source
+from segments.models import Health, ImportJob, Scores, Source
 from segments.scores import score_all
 
 USER, PASSWORD = "admin", "admin"
@@ -93,6 +94,8 @@ def set_up(*, now: datetime, say: Say, smtp_port: int = SMTP_PORT) -> Demo:
         step("recording who agreed to offers", partial(hear_consents, now))
     if not Scores.objects.exists():
         step("scoring everybody", partial(score_all, now))
+    if not Health.objects.exists():
+        step("judging everybody's health", partial(judge_all, now))
     for key, enter in RECIPES.items():
         step(f"recipe {key}", partial(install_recipe, key, now=now, by=user, enter_present=enter))
     return Demo(write_key, *counts())

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import urlencode
 
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
-from django.utils.translation import get_language, gettext
+from django.utils.translation import get_language, gettext, override
 
 from common import clock
 from common.admin import route, show
@@ -267,16 +268,22 @@ def _people(**where: Any) -> str:
 
 def _make(**where: Any) -> str:
     """The address that begins a segment of the same people."""
-    return _begin(boards.rule_of(where), "-".join(f"{name}-{value}" for name, value in where.items()), _named(where))
+    key = "-".join(f"{name}-{value}" for name, value in where.items())
+    return _begin(boards.rule_of(where), key, lambda: _named(where))
 
 
 def _make_band(band: str) -> str:
-    rule = {"op": "health", "params": {"bands": [band or "unknown"]}}
-    return _begin(rule, f"health-{band or 'unknown'}", f"{gettext('Health')}: {word(band or 'unknown')}")
+    key = band or "unknown"
+    rule = {"op": "health", "params": {"bands": [key]}}
+    return _begin(rule, f"health-{key}", lambda: f"{gettext('Health')}: {word(key)}")
 
 
-def _begin(rule: dict[str, Any], key: str, name: str) -> str:
-    given = {"rule": json.dumps(rule), "key": key.replace("_", "-"), "name": name}
+def _begin(rule: dict[str, Any], key: str, named: Callable[[], str]) -> str:
+    """The address of a new segment; it has a name in each language, whatever the operator reads."""
+    given = {"rule": json.dumps(rule), "key": key.replace("_", "-")}
+    for field, language in (("name", "en"), ("name_zh", "zh-hans")):
+        with override(language):
+            given[field] = named()
     return f"{reverse('admin:segments_segment_add')}?{urlencode(given)}"
 
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 from datetime import timedelta
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, urlencode, urlsplit
 
 import pytest
 from bs4 import BeautifulSoup
 from django.db import connection
+from django.http import QueryDict
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
@@ -59,6 +60,37 @@ def test_a_cell_leads_to_its_people_and_to_a_segment_of_them(shop: Any, login: A
     assert form.select_one("input[value=champions][checked]")
     assert form.select_one("#id_key")["value"] == "cell-champions"  # type: ignore[index]
     assert not soup(login("viewer").get(url("rfm"))).select("[data-make]")
+
+
+@pytest.mark.parametrize("language", ["en", "zh-hans"])
+def test_a_segment_of_a_board_is_named_in_both_languages(shop: Any, login: Any, language: str) -> None:
+    client = login("author")
+    client.cookies["django_language"] = language
+    asked = {
+        url("rfm"): ("RFM: Champions", "RFM: 冠军客户"),
+        url("scored") + "?octant=key_value&r=5": ("RFM: Key Value · R 5", "RFM: 重要价值 · R 5"),
+        url("stages"): ("growing", "成长"),
+        url("health_people"): ("Health: too little known", "健康度：所知甚少"),
+    }
+    named = {}
+    for where in asked:
+        links = [str(a["href"]) for a in soup(client.get(where)).select(f'a[href^="{url("add")}?"]')]
+        forms = [QueryDict(link.partition("?")[2]) for link in links]
+        named[where] = {(form["name"], form["name_zh"]) for form in forms}
+    assert {where: pair for where, pair in asked.items() if pair not in named[where]} == {}, named
+
+
+def test_what_an_address_filled_in_is_not_filled_in_again(login: Any) -> None:
+    client, rule = login("author"), {"op": "rfm_cell", "params": {"cells": ["lost"]}}
+    given = {"rule": json.dumps(rule), "key": "cell-lost", "name": "RFM: Lost", "_changelist_filters": "state=active"}
+    where = f"{url('add')}?{urlencode(given)}"
+    for word, seen in (("_continue", "change/"), ("_addanother", "add/")):
+        data = {"name": "Lost", "name_zh": "", "key": f"lost{word.replace('_', '-')}", "description": ""}
+        answer = client.post(where, {**data, "rule": json.dumps(rule), word: "1"})
+        assert answer.status_code == 302
+        path, _, query = answer["Location"].partition("?")
+        assert path.endswith(seen)
+        assert QueryDict(query).dict() == {"_changelist_filters": "state=active"}
 
 
 def test_the_people_of_a_square_come_page_by_page(shop: Any, login: Any, monkeypatch: pytest.MonkeyPatch) -> None:

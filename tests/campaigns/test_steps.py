@@ -103,7 +103,7 @@ def test_what_only_the_database_knows_is_told_at_publish_all_at_once() -> None:
     with pytest.raises(Invalid) as caught:
         check(journey)
     assert [problem.path for problem in caught.value.problems] == [
-        "trigger", "nodes.s", "nodes.b", "nodes.g", "nodes.a", "goal.key",
+        "trigger", "nodes.s", "nodes.b.params.branches.0.rule.params", "nodes.g", "nodes.a", "goal.key",
     ]  # fmt: skip
 
 

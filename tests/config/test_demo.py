@@ -200,7 +200,7 @@ def test_the_set_up_is_whole_and_safe_to_repeat(
     from common.models import ApiKey
     from config.demo.setup import set_up
     from messaging.models import Account
-    from segments.models import Event, ImportJob, Order, Profile, Scores
+    from segments.models import Event, Health, ImportJob, Order, Profile, Scores
 
     small_year(tmp_path)
     settings.VAR = tmp_path / "var"
@@ -214,6 +214,7 @@ def test_the_set_up_is_whole_and_safe_to_repeat(
     assert Order.objects.get(order_id="basket-1000").total == 600
     assert Event.objects.filter(name="Order Completed", live=True).count() == 6
     assert Profile.objects.filter(email__endswith="@example.com").count() == Scores.objects.count() == 3
+    assert Health.objects.count() == 3
 
     def state() -> tuple[int, ...]:
         return tuple(model.objects.count() for model in (ImportJob, Event, ApiKey, Account, Journey, Profile))

@@ -11,22 +11,33 @@ from functools import reduce
 from typing import Annotated, Any
 
 from django.db.models import Q, QuerySet
-from pydantic import Discriminator, Field, StrictBool, StrictFloat, StrictInt, StrictStr, Tag, model_validator
+from pydantic import (
+    BeforeValidator,
+    Discriminator,
+    Field,
+    StrictBool,
+    StrictFloat,
+    StrictInt,
+    StrictStr,
+    Tag,
+    model_validator,
+)
 
 from common import jsonsql
-from common.params import Params
+from common.params import Params, one_value
 from common.text import say
 from segments.rules.operators import _json
 
 COLUMN = "properties"
 Key = Annotated[str, Field(min_length=1, max_length=64, pattern=r'^[^"\\\x00-\x1f]+$')]
 Word = Annotated[StrictStr, Field(min_length=1, max_length=200)]
-Scalar = (
+Scalar = Annotated[
     Annotated[StrictStr, Field(max_length=2000)]
     | StrictBool
     | StrictInt
-    | Annotated[StrictFloat, Field(allow_inf_nan=False)]
-)
+    | Annotated[StrictFloat, Field(allow_inf_nan=False)],
+    BeforeValidator(one_value),
+]
 Some = Annotated[list[Scalar], Field(min_length=1, max_length=500)]
 Number = Annotated[float, Field(allow_inf_nan=False)]
 

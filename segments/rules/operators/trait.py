@@ -7,21 +7,22 @@ from datetime import date, timedelta
 from typing import Annotated, Literal
 
 from django.db.models import Q
-from pydantic import Field, StrictBool, StrictFloat, StrictInt, StrictStr, model_validator
+from pydantic import BeforeValidator, Field, StrictBool, StrictFloat, StrictInt, StrictStr, model_validator
 
-from common.params import Params
+from common.params import Params, one_value
 from common.periods import local_date
 from common.text import say
 from segments.rules.operators import At, Drift, Operator, Reads, operators
 from segments.rules.operators import _traits as on
 
 Name = Annotated[str, Field(min_length=1, max_length=64, pattern=r'^[^"\\\x00-\x1f]+$')]
-Value = (
+Value = Annotated[
     Annotated[StrictStr, Field(min_length=1, max_length=200)]
     | StrictBool
     | StrictInt
-    | Annotated[StrictFloat, Field(allow_inf_nan=False)]
-)
+    | Annotated[StrictFloat, Field(allow_inf_nan=False)],
+    BeforeValidator(one_value),
+]
 Number = Annotated[float, Field(allow_inf_nan=False)]
 Day = Annotated[StrictStr, Field(max_length=10)]
 Op = Literal[
