@@ -10,8 +10,8 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from campaigns.models import Conversion, Enrolment, Touch
+from campaigns.reasons import in_words
 from common.money import format_money
-from messaging.reasons import in_words
 from segments.timeline import Moment, Strand, strands
 
 

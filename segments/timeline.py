@@ -23,6 +23,7 @@ from common.registry import Registry
 from segments.facts import names
 from segments.models import Award, Event, Grant, PointEntry, StageChange
 from segments.models.known import Band, Stage
+from segments.reasons import in_words as given
 from segments.rfm_words import cell_name
 from segments.stage_reasons import in_words
 
@@ -152,20 +153,26 @@ class Points(Strand):
         awards = Award.objects.filter(profile=profile, at__lt=until).select_related("badge").order_by("-at")[:limit]
         grants = Grant.objects.filter(profile=profile, at__lt=until).select_related("benefit", "coupon")
         found = [
-            Moment(e.at, "points", "toll", _("%(points)s points") % {"points": f"{e.sign * e.amount:+,}"}, e.reason)
+            Moment(
+                e.at, "points", "toll", _("%(points)s points") % {"points": f"{e.sign * e.amount:+,}"}, given(e.reason)
+            )
             for e in entries
         ]
         found += [
-            Moment(a.at, "points", "military_tech", _("Badge: %(badge)s") % {"badge": a.badge.title}, a.reason)
+            Moment(a.at, "points", "military_tech", _("Badge: %(badge)s") % {"badge": a.badge.title}, given(a.reason))
             for a in awards
         ]
         found += [self._grant(grant) for grant in grants.order_by("-at")[:limit]]
         return found
 
+    def _entry(self, entry: PointEntry) -> Moment:
+        title = _("%(points)s points") % {"points": f"{entry.sign * entry.amount:+,}"}
+        return Moment(entry.at, "points", "toll", title, given(entry.reason))
+
     def _grant(self, grant: Grant) -> Moment:
         code = f" · {grant.coupon.code}" if grant.coupon else ""
         title = _("Benefit: %(benefit)s") % {"benefit": f"{grant.benefit.title}{code}"}
-        return Moment(grant.at, "points", "redeem", title, grant.reason)
+        return Moment(grant.at, "points", "redeem", title, given(grant.reason))
 
 
 @strands.register("stages")

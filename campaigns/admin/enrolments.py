@@ -22,10 +22,10 @@ from unfold.contrib.filters.admin import (
 from campaigns import overview
 from campaigns.models import Enrolment
 from campaigns.parked import drop_parked, retry_parked
+from campaigns.reasons import in_words
 from common import clock
 from common.admin import LargePage, ReadOnly, reason_of, route, show
 from messaging.models import Delivery
-from messaging.reasons import in_words
 
 
 @admin.register(Enrolment)
@@ -64,8 +64,8 @@ class EnrolmentAdmin(ReadOnly, LargePage):
             row=row,
             because=in_words(row.reason),
             original=row,
-            visits=overview.visits_of(row.pk),
-            sent=sent,
+            visits=[(visit, in_words(visit.reason) or "–") for visit in overview.visits_of(row.pk)],
+            sent=[(message, in_words(message.reason) or "–") for message in sent],
             variables=show.pretty(row.context),
             state_pill=show.state_of(row),
         )

@@ -16,7 +16,6 @@ from django.utils.translation import get_language, gettext, override
 from common import clock
 from common.admin import route, show
 from segments import boards, health_reads, overview
-from segments.admin.builder.words import word
 from segments.models import RfmEdges
 from segments.models.known import STAGES, Band, Stage
 from segments.patience import LONG, TooSlow, patient
@@ -125,7 +124,7 @@ class ScoreRoutes:
         answer: HttpResponse = self.page(
             request,
             "admin/segments/scores/health_people.html",
-            f"{gettext('Health')}: {Band(band).label if band else gettext('too little known')}",
+            _band_named(band),
             people=shown,
             next=f"?{urlencode({'band': band, 'after': after})}" if last else "",
             make=_make_band(band),
@@ -275,7 +274,11 @@ def _make(**where: Any) -> str:
 def _make_band(band: str) -> str:
     key = band or "unknown"
     rule = {"op": "health", "params": {"bands": [key]}}
-    return _begin(rule, f"health-{key}", lambda: f"{gettext('Health')}: {word(key)}")
+    return _begin(rule, f"health-{key}", lambda: _band_named(band))
+
+
+def _band_named(band: str) -> str:
+    return f"{gettext('Health')}: {Band(band).label if band else gettext('too little known')}"
 
 
 def _begin(rule: dict[str, Any], key: str, named: Callable[[], str]) -> str:
@@ -292,5 +295,5 @@ def _named(where: dict[str, Any]) -> str:
     words = [f"RFM: {cell_name(where[name])}" for name in ("cell", "octant") if name in where]
     words += [f"{AXES[axis]} {where[axis]}" for axis in AXES if axis in where]
     words += [str(Stage(where["stage"]).label)] if "stage" in where else []
-    words += [f"{gettext('Health')}: {Band(where['band']).label}"] if "band" in where else []
+    words += [_band_named(where["band"])] if "band" in where else []
     return " · ".join(words)

@@ -70,7 +70,7 @@ def test_a_segment_of_a_board_is_named_in_both_languages(shop: Any, login: Any, 
         url("rfm"): ("RFM: Champions", "RFM: 冠军客户"),
         url("scored") + "?octant=key_value&r=5": ("RFM: Key Value · R 5", "RFM: 重要价值 · R 5"),
         url("stages"): ("growing", "成长"),
-        url("health_people"): ("Health: too little known", "健康度：所知甚少"),
+        url("health_people"): ("Health: too little known", "健康度: 数据不足"),
     }
     named = {}
     for where in asked:
