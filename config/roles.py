@@ -52,6 +52,7 @@ DRAFTS = [
     "segments.mission",
     "segments.badge",
     "segments.level",
+    "segments.privilege",
     "segments.pointrule",
     "segments.benefit",
     "segments.couponpool",

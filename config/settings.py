@@ -126,6 +126,7 @@ TIME_ZONE = "UTC"
 WORKSPACE_ZONE = text("WORKSPACE_ZONE", "UTC")
 STAGE_PRESET = text("STAGE_PRESET", "commerce")
 LEVEL_TERM_DAYS = number("LEVEL_TERM_DAYS", 365)
+LEVEL_GRACE_DAYS = number("LEVEL_GRACE_DAYS", 0)
 LEVEL_FALL = text("LEVEL_FALL", "one_down")
 CURRENCY = text("CURRENCY", "USD")
 EXCHANGE_RATES = dict(pair.split("=", 1) for pair in words("EXCHANGE_RATES", []) if "=" in pair)

@@ -87,6 +87,7 @@ NAVIGATION = [
         _("Growth"),
         [
             _list("segments.mission", _("Missions"), "task_alt"),
+            _list("segments.missionprogress", _("Mission progress"), "checklist"),
             _list("segments.badge", _("Badges"), "military_tech"),
             _list("segments.level", _("Levels"), "stairs"),
             _list("segments.pointrule", _("Earning rules"), "add_card"),

@@ -17,11 +17,13 @@ class SegmentsConfig(AppConfig):
     verbose_name = _("People")
 
     def ready(self) -> None:
+        from segments.growth.measures import measures
         from segments.health import metrics
         from segments.rules.operators import operators
 
         operators.load()
         metrics.load()
+        measures.load()
         for module in (
             "memberships",
             "growth.merging",

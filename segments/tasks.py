@@ -8,7 +8,17 @@ from common.buckets import SHARDS
 from common.clock import now
 from segments import erase, event_schema, health_scores, scores, unfinished
 from segments import refresh as members
-from segments.growth import clawback, coupons, earning, levels, missions, points_due, pools, redemptions
+from segments.growth import (
+    clawback,
+    coupons,
+    earning,
+    level_notices,
+    levels,
+    missions,
+    points_due,
+    pools,
+    redemptions,
+)
 
 
 @shared_task(name="segments.tasks.refresh")
@@ -76,11 +86,13 @@ def finish_erasures() -> dict[str, int]:
 
 @shared_task(name="segments.tasks.expire_points")
 def expire_points() -> dict[str, int]:
-    """Let points that have come count, and points, coupons and levels whose time is over expire."""
+    """Let points that have come count, and points, coupons, levels and streaks whose time is over expire."""
     at = now()
     return {
         "released": points_due.release_due(at),
         "points": points_due.expire_due(at),
         "coupons": coupons.expire_coupons(at),
         "levels": levels.renew_due(at),
+        "noticed": level_notices.notice_due(at),
+        "streaks": missions.lapse_streaks(at),
     }

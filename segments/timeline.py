@@ -42,6 +42,7 @@ TITLES: Mapping[str, Any] = {
     names.HEALTH_SCORED: gettext_lazy("Health: %(score)s points"),
     names.LEVEL_REACHED: gettext_lazy("Reached the level %(level)s"),
     names.LEVEL_LOST: gettext_lazy("Lost the level %(before)s"),
+    names.LEVEL_ENDING: gettext_lazy("Will lose the level %(level)s in %(days)s days: %(missing)s points are missing"),
     names.COUPON_REDEEMED: gettext_lazy("Used a coupon of %(pool)s on the order %(order_id)s"),
     names.COUPON_RETURNED: gettext_lazy("A coupon of %(pool)s went back: %(state)s"),
     names.MISSION_COMPLETED: gettext_lazy("Completed the mission %(mission)s"),

@@ -14,7 +14,7 @@ from pathlib import Path
 
 APPS = ["common", "segments", "messaging", "campaigns", "config"]  # each may import those before it
 PLUGINS = {
-    "segments": ["rules.operators", "health"],
+    "segments": ["rules.operators", "health", "growth.measures"],
     "messaging": ["channels", "gates", "receipts", "writers", "operators", "lints"],
     "campaigns": ["steps", "triggers", "attribution", "lift", "reports", "breakers", "gates", "operators", "lints"],
 }  # "lift" is no family: it is what reports stand on, and stands itself on steps

@@ -17,6 +17,7 @@ DOCS = {"en": ROOT / "docs", "zh": ROOT / "docs" / "zh"}
 FAMILIES = {  # page: module and name of the registry
     "operators": "segments.rules.operators:operators",
     "health": "segments.health:metrics",
+    "growth": "segments.growth.measures:measures",
     "channels": "messaging.channels:channels",
     "gates": "messaging.gates:gates",
     "receipts": "messaging.receipts:receivers",

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from segments.admin import coupons, growth, intake, lists, members, sources
+from segments.admin import coupons, growth, intake, lists, members, missions, sources
 from segments.admin.people import ProfileAdmin
 from segments.admin.segments import SegmentAdmin
 
-__all__ = ["ProfileAdmin", "SegmentAdmin", "coupons", "growth", "intake", "lists", "members", "sources"]
+__all__ = ["ProfileAdmin", "SegmentAdmin", "coupons", "growth", "intake", "lists", "members", "missions", "sources"]

@@ -1,14 +1,16 @@
-"""Growth in the admin: how points are earned, what moved, levels, badges and missions."""
+"""Growth in the admin: how points are earned, what moved, levels with what they bring, and badges."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from django.contrib import admin
-from django.db.models import Count
+from django.db.models import Count, OuterRef, Subquery
+from django.db.models.functions import Coalesce
 from django.http import HttpRequest
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
+from unfold.admin import TabularInline
 from unfold.contrib.filters.admin import (
     BooleanRadioFilter,
     ChoicesDropdownFilter,
@@ -17,32 +19,9 @@ from unfold.contrib.filters.admin import (
 )
 
 from common.admin import LargePage, NoDelete, Page, ReadOnly, show
-from segments.models import Badge, Level, Mission, PointEntry, PointRule
+from segments.models import Badge, Level, PointEntry, PointRule, Privilege, Wallet
 
 NAMES = ["key", "name", "name_zh"]
-
-
-@admin.register(Mission)
-class MissionAdmin(NoDelete, Page):
-    """Tasks for people. A change of the rule starts new counters; the old ones stay."""
-
-    hint = _("A mission asks people to do something a number of times, and rewards it with points or a badge.")
-    list_display = ["title", "fact", "target", "period", "points", "badge", "active"]
-    list_filter = [("active", BooleanRadioFilter), ("period", ChoicesDropdownFilter)]
-    list_select_related = ["badge"]
-    search_fields = ["key", "name", "name_zh", "fact"]
-    fields = [*NAMES, "fact", "filter", "target", "period", "points", "badge", "active"]
-    prepopulated_fields = {"key": ["name"]}
-
-    @admin.display(description=_("name"), ordering="name")
-    def title(self, mission: Mission) -> str:
-        return mission.title
-
-    def save_model(self, request: HttpRequest, obj: Mission, form: Any, change: bool) -> None:
-        """What is counted is part of the version: counters of another rule must not be mixed."""
-        if change and {"fact", "filter", "target", "period"} & set(form.changed_data):
-            obj.version = Mission.objects.values_list("version", flat=True).get(pk=obj.pk) + 1
-        super().save_model(request, obj, form, change)
 
 
 @admin.register(Badge)
@@ -67,19 +46,42 @@ class BadgeAdmin(NoDelete, Page):
         return f"{badge.given_count:,}"
 
 
+class PrivilegeInline(TabularInline):
+    """What the level brings."""
+
+    model = Privilege
+    extra = 1
+    fields = ["key", "name", "name_zh", "benefit", "place", "only"]
+    ordering = ["place", "pk"]
+
+
 @admin.register(Level)
 class LevelAdmin(NoDelete, Page):
-    """The ladder."""
+    """The ladder, with what each rung brings; people on it are counted."""
 
     hint = _("Levels turn points into standing. Add the lowest one first.")
-    list_display = ["title", "rank", "threshold", "key"]
+    list_display = ["title", "rank", "threshold", "people", "brings", "key"]
     search_fields = NAMES
-    fields = [*NAMES, "rank", "threshold", "privileges"]
+    fields = [*NAMES, "rank", "threshold"]
+    inlines = [PrivilegeInline]
     prepopulated_fields = {"key": ["name"]}
 
     @admin.display(description=_("name"), ordering="name")
     def title(self, level: Level) -> str:
         return level.title
+
+    def get_queryset(self, request: HttpRequest) -> Any:
+        held = Wallet.objects.filter(level=OuterRef("pk")).order_by().values("level").annotate(n=Count("pk"))
+        rows = super().get_queryset(request).annotate(n_people=Coalesce(Subquery(held.values("n")), 0))
+        return rows.annotate(n_brings=Count("brings"))
+
+    @admin.display(description=_("people"))
+    def people(self, level: Any) -> str:
+        return f"{level.n_people:,}"
+
+    @admin.display(description=_("privileges"))
+    def brings(self, level: Any) -> str:
+        return f"{level.n_brings:,}"
 
 
 @admin.register(PointRule)

@@ -14,6 +14,7 @@ from segments.models.growth import (
     PointDraw,
     PointEntry,
     PointRule,
+    Privilege,
     Wallet,
 )
 from segments.models.intake import EventProperty, ImportJob, ModelSync, RejectedRow, Source, Trait
@@ -24,6 +25,6 @@ from segments.models.people import Identity, Profile
 __all__ = [
     "Award", "Badge", "Benefit", "Coupon", "CouponPool", "Cursor", "Event", "EventProperty", "EventStats", "Grant",
     "Health", "HealthChange", "HealthRules", "Identity", "ImportJob", "Level", "Membership", "Merge", "Mission",
-    "MissionProgress", "ModelSync", "Order", "PointDraw", "PointEntry", "PointRule", "Profile", "RejectedRow",
-    "RfmEdges", "Scores", "Segment", "SegmentRun", "Source", "StageChange", "Trait", "Wallet",
+    "MissionProgress", "ModelSync", "Order", "PointDraw", "PointEntry", "PointRule", "Privilege", "Profile",
+    "RejectedRow", "RfmEdges", "Scores", "Segment", "SegmentRun", "Source", "StageChange", "Trait", "Wallet",
 ]  # fmt: skip

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.core.validators import MinValueValidator
 from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
 from common.models.named import Named
 from common.states import in_choices
+from common.text import is_chinese
 from segments.models.people import Profile
 
 
@@ -18,12 +20,43 @@ class Level(Named):
 
     rank = models.PositiveSmallIntegerField(_("rank"), unique=True)
     threshold = models.BigIntegerField(_("points needed"))
-    privileges = models.JSONField(_("privileges"), default=list, blank=True)
+    privileges = models.JSONField(_("privileges"), default=list, blank=True, editable=False)  # rows now: Privilege
 
     class Meta:
         verbose_name = _("level")
         verbose_name_plural = _("levels")
         ordering = ["rank"]
+
+
+class Privilege(models.Model):
+    """Something that a level brings, in words for the person; `benefit` is what it is worth, if that is written down.
+
+    Higher levels bring it too, unless it is for this level `only`.
+    """
+
+    level = models.ForeignKey(Level, models.CASCADE, related_name="brings", verbose_name=_("level"))
+    key = models.SlugField(_("key"), max_length=80)
+    name = models.CharField(_("name"), max_length=200)
+    name_zh = models.CharField(_("Chinese name"), max_length=200, blank=True)
+    benefit = models.ForeignKey(
+        "segments.Benefit", models.SET_NULL, null=True, blank=True, related_name="+", verbose_name=_("benefit")
+    )
+    place = models.PositiveSmallIntegerField(_("place"), default=0)
+    only = models.BooleanField(_("at this level only"), default=False)
+
+    class Meta:
+        verbose_name = _("privilege")
+        verbose_name_plural = _("privileges")
+        ordering = ["level__rank", "place", "pk"]
+        constraints = [models.UniqueConstraint(fields=["level", "key"], name="privilege_once")]
+
+    def __str__(self) -> str:
+        return self.title
+
+    @property
+    def title(self) -> str:
+        """The name in the active language."""
+        return self.name_zh if self.name_zh and is_chinese() else self.name
 
 
 class Wallet(models.Model):
@@ -35,10 +68,14 @@ class Wallet(models.Model):
     level = models.ForeignKey(Level, models.SET_NULL, null=True, blank=True, related_name="+", verbose_name=_("level"))
     level_since = models.DateTimeField(_("level since"), null=True, blank=True)
     level_until = models.DateTimeField(_("level until"), null=True, blank=True)
+    noticed = models.PositiveSmallIntegerField(null=True, editable=False)  # days of the last notice in this term
 
     class Meta:
         verbose_name = _("wallet")
         verbose_name_plural = _("wallets")
+        indexes = [
+            models.Index(fields=["level_until"], name="wallet_level_until", condition=Q(level_until__isnull=False))
+        ]
 
     def __str__(self) -> str:
         return str(self.balance)
@@ -178,9 +215,10 @@ class Award(models.Model):
 
 
 class Mission(Named):
-    """A task for people: do `fact` `target` times in a period, and earn points and perhaps a badge.
+    """A task for people: do `fact` until its measure reaches `target` in a period, and earn points and perhaps a badge.
 
-    A change of the rule makes a new `version`; counters of the old one stay.
+    `how` are the measure's parameters. It may be completed `repeats` times in a period, without limit where that is
+    blank. A change of the rule makes a new `version`; counters of the old one stay.
     """
 
     class Period(models.TextChoices):
@@ -191,7 +229,12 @@ class Mission(Named):
 
     fact = models.CharField(_("event"), max_length=200)
     filter = models.JSONField(_("property filter"), default=dict, blank=True)
-    target = models.PositiveIntegerField(_("times"), default=1)
+    measure = models.CharField(_("what is counted"), max_length=40, default="count")
+    how = models.JSONField(_("how it is counted"), default=dict, blank=True)
+    target = models.PositiveIntegerField(_("target"), default=1, validators=[MinValueValidator(1)])
+    repeats = models.PositiveSmallIntegerField(
+        _("times in a period"), default=1, null=True, blank=True, validators=[MinValueValidator(1)]
+    )
     period = models.CharField(_("period"), max_length=5, choices=Period, default=Period.EVER)
     points = models.PositiveIntegerField(_("points"), default=0)
     badge = models.ForeignKey(Badge, models.SET_NULL, null=True, blank=True, related_name="+", verbose_name=_("badge"))
@@ -205,14 +248,21 @@ class Mission(Named):
 
 
 class MissionProgress(models.Model):
-    """How far one person has come with one mission in one period ("2026-W47", or "" for ever)."""
+    """How far one person has come with one mission in one period ("2026-W47", or "" for ever).
+
+    `kept` is what the measure needs to go on. `times` it was completed, last at `completed_at`; `lapses_at` is when a
+    streak is broken unless something is done before.
+    """
 
     mission = models.ForeignKey(Mission, models.CASCADE, related_name="progress")
     profile = models.ForeignKey(Profile, models.CASCADE, related_name="missions")
     version = models.PositiveIntegerField()
     period = models.CharField(max_length=10, blank=True)
     count = models.PositiveIntegerField(_("done"), default=0)
+    kept = models.JSONField(null=True, editable=False)
+    times = models.PositiveIntegerField(_("times completed"), default=0)
     completed_at = models.DateTimeField(_("completed"), null=True)
+    lapses_at = models.DateTimeField(_("lapses"), null=True)
     origin = models.BigIntegerField(null=True, editable=False)
 
     class Meta:
@@ -220,6 +270,9 @@ class MissionProgress(models.Model):
         verbose_name_plural = _("mission progress")
         constraints = [
             models.UniqueConstraint(fields=["mission", "version", "profile", "period"], name="mission_progress_once")
+        ]
+        indexes = [
+            models.Index(fields=["lapses_at"], name="mission_progress_lapse", condition=Q(lapses_at__isnull=False))
         ]
 
     def __str__(self) -> str:
