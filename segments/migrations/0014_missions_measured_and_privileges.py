@@ -17,7 +17,7 @@ def rows_of_privileges(apps, schema_editor):
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("segments", "0012_coupon_limits_and_order_refs"),
+        ("segments", "0013_member_generations"),
     ]
 
     operations = [
