@@ -178,7 +178,21 @@ def _chart(now: datetime, since: datetime, tz: ZoneInfo) -> str:
 
 def troubles(now: datetime) -> list[Trouble]:
     """What needs a person, the worst first; empty when all is well."""
-    return [*_stopped(now), *_parked(), *_doubtful(), *_broken(), *_low(), *_silent(now)]
+    return [*_floods(), *_stopped(now), *_parked(), *_doubtful(), *_broken(), *_low(), *_silent(now)]
+
+
+def _floods() -> list[Trouble]:
+    """Sources whose words wait for a person's decision."""
+    return [
+        Trouble(
+            "bad",
+            "gpp_maybe",
+            _("%(source)s reports far more harm than was sent over it: decide whether its words are true")
+            % {"source": one.provider},
+            reverse("admin:messaging_quarantine_change", args=[one.pk]),
+        )
+        for one in messages.open_quarantines()[:5]
+    ]
 
 
 def _stopped(now: datetime) -> list[Trouble]:

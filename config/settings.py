@@ -32,6 +32,8 @@ MESSAGE_GAPS = text("MESSAGE_GAPS", "email=16h sms=24h push=24h")
 QUIET_HOURS = text("QUIET_HOURS", "email=21:00-08:00 sms=21:00-08:00 push=21:00-08:00")
 OVER_CAP = text("OVER_CAP", "hold")
 FOUR_EYES_ABOVE = number("FOUR_EYES_ABOVE", 0) if text("FOUR_EYES_ABOVE") else None
+RECEIPT_FLOOD = text("RECEIPT_FLOOD", "hard=15% soft=30% complained=2% unsubscribed=15%")
+RECEIPT_FLOOD_FEWEST = number("RECEIPT_FLOOD_FEWEST", 50)
 OUTBOUND_HTTP = flag("PERENNIAL_OUTBOUND_HTTP")
 OUTBOUND_PRIVATE = words("PERENNIAL_OUTBOUND_PRIVATE", [])
 

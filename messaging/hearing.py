@@ -105,7 +105,8 @@ def _try(receipt: Receipt, now: datetime) -> bool:
 def obey_waiting(now: datetime) -> int:
     """Obey what was kept and not obeyed: its worker died, or it failed, and is tried again after twice as long as
     before; returns how much went well."""
-    kept = Receipt.objects.filter(kind=Receipt.Kind.HEARD, matched_at__isnull=True, received_at__gt=now - MATCHING)
+    kept = Receipt.objects.filter(kind=Receipt.Kind.HEARD, matched_at__isnull=True, held=False)
+    kept = kept.filter(received_at__gt=now - MATCHING)
     rows = list(kept.filter(received_at__lte=now - PATIENCE).order_by("received_at", "pk")[:BATCH])
     failed = Parked.objects.filter(reader=READER, subject__in=[f"receipt:{row.pk}" for row in rows])
     until = {one.subject: one.at + PATIENCE * 2 ** (one.tries - 1) for one in failed} if rows else {}

@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 from django.db.models import Count, Q, QuerySet
 from django.db.models.functions import TruncDate
 
-from messaging.models import Account, Address, Consent, Delivery, Pause, TemplateVersion
+from messaging.models import Account, Address, Consent, Delivery, Pause, Quarantine, TemplateVersion
 
 SLACK = timedelta(days=7)  # a message may be sent this long after it was planned
 
@@ -59,6 +59,10 @@ def in_doubt_count() -> int:
 
 def open_pauses() -> QuerySet[Pause]:
     return Pause.objects.filter(ended_at=None).order_by("-started_at")
+
+
+def open_quarantines() -> QuerySet[Quarantine]:
+    return Quarantine.objects.filter(state="open").order_by("opened_at")
 
 
 def held_accounts(now: datetime) -> QuerySet[Account]:

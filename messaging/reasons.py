@@ -26,6 +26,7 @@ WORDS: Mapping[str, Any] = {
     "priority": _("a message of higher priority goes first: %(of)s"),
     "no_address": _("the person has no address in this channel"),
     "suppressed": _("the address is suppressed: %(of)s"),
+    "quarantine": _("the address waits for a decision about its provider's words"),
     "cap": _("as many messages as the cap allows: %(of)s"),
     "gap": _("too soon after the last one: %(of)s"),
     "paused": _("paused: %(of)s"),

@@ -21,6 +21,7 @@ from messaging.mailbox import fetch_mail, mailboxes
 from messaging.outbox.books import reconcile as reconcile_ledger
 from messaging.outbox.send import send_due
 from messaging.outbox.sweep import sweep as sweep_ledger
+from messaging.quarantine import work_off
 from messaging.sunset import run_sunset
 from messaging.words import match_receipts
 
@@ -56,6 +57,7 @@ def listen() -> None:
     settle_clicks(now)
     match_receipts(now)
     obey_waiting(now)
+    work_off(now)
 
 
 @shared_task(name="messaging.tasks.fetch")

@@ -11,4 +11,5 @@ teach(
     _("'%(text)s' is not a cap such as 3/week (periods: %(these)s)"),
     _("'%(text)s' is not a window such as 21:00-08:00"),
     _("'%(text)s' is not channel=value"),
+    _("'%(text)s' is not a share such as hard=15%%"),
 )

@@ -1,8 +1,8 @@
 """Receipts: what providers say later about a message, kept raw, applied once, matched when the message is known.
 
 A provider repeats itself, changes ids on the way and sends things out of order. So a receipt is one by its natural
-key (message, kind, second), what a message has reached only rises, and a word that comes before our own settlement
-waits until it can be matched (docs/receipts.md).
+key (message, kind, second), what a message has reached only rises, a word that comes before our own settlement waits
+until it can be matched, and a flood of harm is held for a person's decision (docs/receipts.md).
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from uuid import UUID
 from django.db import OperationalError, transaction
 
 from common import parking
-from messaging import permission
+from messaging import flood, permission
 from messaging.answers import Reached, conclude, prove_arrival, raise_reached, record_click, record_open
 from messaging.machines import Visit
 from messaging.models import Delivery, Receipt, Suppression
@@ -60,19 +60,20 @@ def take_words(words: Iterable[Word], *, provider: str, now: datetime) -> Taken:
     known = Receipt.objects.filter(provider=provider[:40], natural_key__in=[key[:255] for key in rows])
     there = set(known.values_list("natural_key", flat=True))
     new = [row for row in rows.values() if row.natural_key not in there]
-    Receipt.objects.bulk_create(new, ignore_conflicts=True)
-    ids = known.filter(matched_at__isnull=True).order_by("at", "pk").values_list("pk", flat=True)
-    return Taken(len(new), _apply_all(list(ids), now))
+    flood.keep(new, provider=provider, now=now)
+    ids = known.filter(matched_at__isnull=True, held=False).order_by("at", "pk").values_list("pk", flat=True)
+    return Taken(len(new), apply_all(list(ids), now))
 
 
 def match_receipts(now: datetime) -> int:
     """Apply words that came before their message was known (or failed to apply); returns how many."""
-    waiting = Receipt.objects.filter(matched_at__isnull=True, received_at__gt=now - MATCHING)
+    waiting = Receipt.objects.filter(matched_at__isnull=True, held=False, received_at__gt=now - MATCHING)
     rows = waiting.exclude(kind=Kind.HEARD)  # those are obeyed, not matched (messaging.hearing)
-    return _apply_all(list(rows.order_by("received_at", "pk").values_list("pk", flat=True)[:BATCH]), now)
+    return apply_all(list(rows.order_by("received_at", "pk").values_list("pk", flat=True)[:BATCH]), now)
 
 
-def _apply_all(ids: Iterable[int], now: datetime) -> int:
+def apply_all(ids: Iterable[int], now: datetime) -> int:
+    """Apply kept words, one by one; returns how many were applied. One that fails does not stop the others."""
     done = 0
     for pk in ids:
         try:
@@ -111,7 +112,7 @@ def apply_receipt(pk: int, *, now: datetime) -> bool:
             if receipt is None or row is None or row.state in ("planned", "held", "claimed", "attempting"):
                 return False
             _apply(receipt, row, now)
-            Receipt.objects.filter(pk=pk).update(delivery=row, matched_at=now)
+            Receipt.objects.filter(pk=pk).update(delivery=row, matched_at=now, held=False)
             return True
 
     return retrying(work)

@@ -10,6 +10,7 @@ from messaging.admin import (
     copywriting,
     feeds,
     pauses,
+    quarantines,
     rules,
     suppressions,
     topics,
@@ -21,5 +22,5 @@ from messaging.admin.templates import TemplateAdmin
 
 __all__ = [
     "BlockAdmin", "DeliveryAdmin", "TemplateAdmin", "accounts", "addresses", "books", "copywriting", "feeds", "pauses",
-    "rules", "suppressions", "timeline", "topics", "words",
+    "quarantines", "rules", "suppressions", "timeline", "topics", "words",
 ]  # fmt: skip

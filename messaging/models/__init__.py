@@ -12,10 +12,12 @@ from messaging.models.feeds import Feed, FeedValue
 from messaging.models.ledger import Account, Attempt, Delivery, Pause
 from messaging.models.permission import Address, Consent, Suppression, Topic
 from messaging.models.preferences import BestHour, Preference
+from messaging.models.quarantine import Quarantine
 from messaging.models.rules import SendingRule
 
 __all__ = [
     "Account", "Address", "Attempt", "BannedWord", "BestHour", "Block", "Click", "Consent", "CopyDraft",
-    "CopyRequest", "Delivery", "Device", "Fallback", "Feed", "FeedValue", "Link", "Pause", "Preference", "Receipt",
-    "Reconciliation", "SendingRule", "Suppression", "Template", "TemplateSave", "TemplateVersion", "Topic", "Voice",
+    "CopyRequest", "Delivery", "Device", "Fallback", "Feed", "FeedValue", "Link", "Pause", "Preference", "Quarantine",
+    "Receipt", "Reconciliation", "SendingRule", "Suppression", "Template", "TemplateSave", "TemplateVersion", "Topic",
+    "Voice",
 ]  # fmt: skip

@@ -7,6 +7,7 @@ from django.utils.translation import gettext_lazy as _
 
 from messaging.models.content import TemplateVersion
 from messaging.models.ledger import Delivery
+from messaging.models.quarantine import Quarantine
 
 
 class Link(models.Model):
@@ -67,7 +68,10 @@ class Click(models.Model):
 
 
 class Receipt(models.Model):
-    """One later word about a message, normalised, with the raw kept; unique by the provider's natural key."""
+    """One later word about a message, normalised, with the raw kept; unique by the provider's natural key.
+
+    `held`: it waits in a quarantine for a person's decision, and has done nothing yet.
+    """
 
     class Kind(models.TextChoices):
         DELIVERED = "delivered", _("delivered")
@@ -88,6 +92,8 @@ class Receipt(models.Model):
     at = models.DateTimeField(_("time"))
     received_at = models.DateTimeField(_("received"))
     matched_at = models.DateTimeField(null=True)
+    held = models.BooleanField(default=False, db_default=False)
+    quarantine = models.ForeignKey(Quarantine, models.SET_NULL, null=True, db_index=False, related_name="receipts")
     raw = models.JSONField(_("raw"), default=dict)
 
     class Meta:
@@ -96,6 +102,17 @@ class Receipt(models.Model):
         constraints = [models.UniqueConstraint(fields=["provider", "natural_key"], name="receipt_once")]
         indexes = [
             models.Index(fields=["received_at"], name="receipt_unmatched", condition=models.Q(matched_at__isnull=True)),
+            models.Index(
+                fields=["received_at"],
+                name="receipt_waiting",
+                condition=models.Q(matched_at__isnull=True, held=False),
+            ),
+            models.Index(fields=["quarantine", "id"], name="receipt_held", condition=models.Q(held=True)),
+            models.Index(
+                fields=["provider", "kind", "received_at"],
+                name="receipt_harm",
+                condition=models.Q(kind__in=["soft", "hard", "complained", "unsubscribed"]),
+            ),
         ]
 
     def __str__(self) -> str:

@@ -39,6 +39,8 @@ class Address(models.Model):
     `consents` the topic keys agreed to; both follow the Consent rows and are rewritten with them.
     """
 
+    HELD = "held"  # in `suppressed`: a quarantined word is about it; marketing waits, and nothing is on record
+
     channel = models.CharField(_("channel"), max_length=20)
     value = models.CharField(_("address"), max_length=254)
     profile = models.ForeignKey(Profile, models.SET_NULL, null=True, related_name="addresses")

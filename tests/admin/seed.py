@@ -27,6 +27,7 @@ from messaging.models import (
     CopyRequest,
     Delivery,
     Feed,
+    Quarantine,
     Receipt,
     Template,
     TemplateVersion,
@@ -301,6 +302,12 @@ def _operations(folks: list[Profile], now: datetime, users: dict[str, User], sou
     Parked.objects.get_or_create(
         reader="touches", subject="event:42", defaults={"at": now, "reason": "ValueError: no such link", "tries": 3}
     )
+    flood = Quarantine.objects.create(provider="mail", kind="hard", words=212, messages=480, opened_at=now)
+    row = Delivery.objects.filter(state="accepted", ghost=False)[0]
+    Receipt.objects.create(
+        provider="mail", natural_key="flood-1", kind="hard", at=now, received_at=now, delivery=row, held=True,
+        quarantine=flood, raw={"ref": str(row.public_id), "said": {}},
+    )  # fmt: skip
     Trait.objects.get_or_create(
         key="plan",
         defaults={"type": "string", "first_seen_at": now, "last_seen_at": now, "examples": ["free", "plus"]},

@@ -17,7 +17,7 @@ from django.utils import timezone
 from campaigns.models import Enrolment, Journey
 from common.models import ApiKey, AuditEntry, Parked
 from common.models.keys import hash_key
-from messaging.models import Address, Delivery, Pause, Receipt, Suppression, Template
+from messaging.models import Address, Delivery, Pause, Quarantine, Receipt, Suppression, Template
 from segments.models import Membership, Segment, SegmentRun
 from segments.rules.compile import living
 
@@ -327,6 +327,20 @@ def test_parked_work_is_tried_again_from_its_page(shop: Any, login: Any) -> None
     assert audited("parked.retry").reason == "the channel is back"
     address.refresh_from_db()
     assert "*" in address.refusals
+
+
+def test_words_in_quarantine_are_decided_about_once_and_with_a_reason(shop: Any, login: Any) -> None:
+    one = Quarantine.objects.get(state="open")
+    page = login("viewer").get(reverse("admin:messaging_quarantine_change", args=[one.pk])).content.decode()
+    assert "44.2%" in page
+    assert "They are true" not in page
+    assert post(login("approver"), "messaging_quarantine_drop", one.pk, reason="x").status_code == 403
+    assert "Say why" in said(post(login("sender"), "messaging_quarantine_drop", one.pk))
+    assert "being dropped" in said(post(login("sender"), "messaging_quarantine_drop", one.pk, reason="stolen secret"))
+    assert "decided already" in said(post(login("sender"), "messaging_quarantine_release", one.pk, reason="true"))
+    one.refresh_from_db()
+    assert (one.state, one.decided_by, one.reason) == ("dropping", "sender", "stolen secret")
+    assert audited("quarantine.drop").detail == {"source": "mail", "kind": "hard", "words": 1}
 
 
 def test_a_template_is_linted_at_publish_and_told_all_at_once(shop: Any, login: Any) -> None:

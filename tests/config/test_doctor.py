@@ -18,7 +18,7 @@ from config.beat import enabled_intervals
 from config.celery import app
 from config.doctor import examine, holders, space
 from config.instance import adopt, ensure_instance, fence, stranger
-from messaging.models import Account, Pause
+from messaging.models import Account, Pause, Quarantine
 from segments.models import Segment
 
 pytestmark = pytest.mark.django_db
@@ -97,6 +97,15 @@ def test_doubt_parked_work_and_stale_segments_are_amber() -> None:
     Segment.objects.create(key="off", name="Off", state="archived")
     assert found("P015") == [("amber", "1 items are parked")]
     assert sorted(found("P013")) == [("amber", "segment old is out of date"), ("amber", "vip: no such trait")]
+
+
+def test_a_source_in_quarantine_is_red_until_decided() -> None:
+    at = clock.database_now()
+    one = Quarantine.objects.create(provider="mail", kind="hard", words=60, messages=100, opened_at=at)
+    text = "mail reports far more harm than was sent over it: decide whether its words are true"
+    assert found("P019") == [("red", text)]
+    Quarantine.objects.filter(pk=one.pk).update(state="dropped")
+    assert found("P019") == []
 
 
 def test_default_keys_are_red_in_public_only(settings: Any) -> None:
