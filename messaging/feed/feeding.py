@@ -5,6 +5,7 @@ What cannot be had now and has no fallback makes its message wait, and no other.
 
 from __future__ import annotations
 
+import time
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -16,7 +17,8 @@ from django.db import transaction
 from common import http
 from messaging.feed import kept
 from messaging.feed.address import fill
-from messaging.feed.fetch import Call, Got, fetch
+from messaging.feed.fetch import SECONDS, Call, Got, fetch
+from messaging.feed.flight import await_others, flight
 from messaging.feed.kept import Key, Value, digest
 from messaging.models.feeds import Feed
 from messaging.outbox.ledger import Change
@@ -123,13 +125,29 @@ def obtain(
     """
     if transaction.get_connection().in_atomic_block:
         raise RuntimeError("feeds are never asked inside a transaction")
+    ends = time.monotonic() + SECONDS
     keys: dict[tuple[str, str], Key] = {one: (feed.pk, digest(one[1])) for one, feed in wanted.items()}
-    old = kept.recall({keys[one]: feed for one, feed in wanted.items()}, now)
-    due = [one for one, feed in wanted.items() if _is_due(feed, old.get(keys[one]), now)]
-    got = dict(zip(due, fetch([_call(one, wanted[one]) for one in due], resolve=resolve), strict=True))
-    _remember(got, wanted, now)
-    found = {one: old[key].value for one, key in keys.items() if key in old}
-    return found | {one: answer.value for one, answer in got.items() if not answer.error}
+    feeds = {keys[one]: feed for one, feed in wanted.items()}
+    old = kept.recall(feeds, now)
+    due = {key: feed for key, feed in feeds.items() if _is_due(feed, old.get(key), now)}
+    if due:
+        new, others = _ask(due, {key: one for one, key in keys.items()}, now, resolve)
+        old |= new
+        old |= await_others({key: feed for key, feed in others.items() if key not in old}, ends=ends)
+    return {one: old[key].value for one, key in keys.items() if key in old}
+
+
+def _ask(
+    due: Mapping[Key, Feed], addresses: Mapping[Key, tuple[str, str]], now: datetime, resolve: http.Resolve
+) -> tuple[dict[Key, Value], dict[Key, Feed]]:
+    """What there is now of the addresses that nobody else is asking, and those that somebody is."""
+    with flight(due) as ours:
+        found = kept.recall({key: due[key] for key in ours}, now)  # another may have ended since we looked
+        calls = [key for key in due if key in ours and _is_due(due[key], found.get(key), now)]
+        got = dict(zip(calls, fetch([_call(addresses[key], due[key]) for key in calls], resolve=resolve), strict=True))
+        _remember({addresses[key]: one for key, one in got.items()}, {addresses[key]: due[key] for key in calls}, now)
+    found |= {key: Value(one.value, now) for key, one in got.items() if not one.error}
+    return found, {key: feed for key, feed in due.items() if key not in ours}
 
 
 def _is_due(feed: Feed, old: Value | None, now: datetime) -> bool:

@@ -23,6 +23,7 @@ TRIP = 5  # failures in a row
 REST = timedelta(seconds=60)  # the first pause; it doubles with every failure after it
 LONGEST_REST = timedelta(minutes=15)
 PERSONAL = timedelta(days=1)
+SKEW = timedelta(seconds=60)  # that another worker's "now" may be ahead of ours
 MOST_VALUES = 60  # per shared feed, that is languages
 Key = tuple[int, str]  # feed, hash of the address
 
@@ -72,7 +73,7 @@ def usable(feed: Feed) -> timedelta:
 
 
 def is_fresh(value: Value, feed: Feed, now: datetime) -> bool:
-    return value.at <= now < value.at + timedelta(seconds=feed.ttl)
+    return value.at - SKEW <= now < value.at + timedelta(seconds=feed.ttl)
 
 
 def keep(feed: Feed, values: Mapping[str, Any], now: datetime) -> None:

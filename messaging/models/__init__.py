@@ -8,7 +8,7 @@ from messaging.models.content import BannedWord, Block, Template, TemplateSave, 
 from messaging.models.copywriting import CopyDraft, CopyRequest, Voice
 from messaging.models.devices import Device
 from messaging.models.fallbacks import Fallback
-from messaging.models.feeds import Feed, FeedValue
+from messaging.models.feeds import Feed, FeedCall, FeedValue
 from messaging.models.ledger import Account, Attempt, Delivery, Pause
 from messaging.models.permission import Address, Consent, Suppression, Topic
 from messaging.models.preferences import BestHour, Preference
@@ -17,7 +17,8 @@ from messaging.models.rules import SendingRule
 
 __all__ = [
     "Account", "Address", "Attempt", "BannedWord", "BestHour", "Block", "Click", "Consent", "CopyDraft",
-    "CopyRequest", "Delivery", "Device", "Fallback", "Feed", "FeedValue", "Link", "Pause", "Preference", "Quarantine",
+    "CopyRequest", "Delivery", "Device", "Fallback", "Feed", "FeedCall", "FeedValue", "Link", "Pause", "Preference",
+    "Quarantine",
     "Receipt", "Reconciliation", "SendingRule", "Suppression", "Template", "TemplateSave", "TemplateVersion", "Topic",
     "Voice",
 ]  # fmt: skip

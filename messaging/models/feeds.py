@@ -65,3 +65,20 @@ class FeedValue(models.Model):
         verbose_name = _("value of a feed")
         verbose_name_plural = _("values of feeds")
         constraints = [models.UniqueConstraint(fields=["feed", "digest"], name="feed_value_once")]
+
+
+class FeedCall(models.Model):
+    """A shared address that one worker is asking right now, so that the others do not; the row goes with the answer.
+
+    `until` is by the database's clock: whoever died holds nobody up beyond it.
+    """
+
+    feed = models.ForeignKey(Feed, models.CASCADE, db_index=False, related_name="+")
+    digest = models.CharField(_("hash of the address"), max_length=64)
+    token = models.CharField(max_length=32)
+    until = models.DateTimeField(_("until"))
+
+    class Meta:
+        verbose_name = _("call of a feed")
+        verbose_name_plural = _("calls of feeds")
+        constraints = [models.UniqueConstraint(fields=["feed", "digest"], name="feed_call_once")]

@@ -3,23 +3,28 @@
 from __future__ import annotations
 
 import gzip
+import json
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
+from threading import Barrier
 from typing import Any
 
 import pytest
 from django.core.cache import cache
-from django.db import transaction
+from django.db import connections, transaction
 
+from common import clock
 from common.http import Answer
 from messaging.feed import kept
 from messaging.feed.address import faults, fill, is_allowed, is_personal
 from messaging.feed.answer import DEPTH, OCTETS, PARTS, Unusable, read
 from messaging.feed.feeding import WAIT, Feeding, feeds_used, obtain, try_now
 from messaging.feed.fetch import AT_ONCE, Call, ask, fetch, secrets_read
+from messaging.feed.flight import await_others
 from messaging.linting import find_all
-from messaging.models import Delivery, Feed, FeedValue
+from messaging.models import Delivery, Feed, FeedCall, FeedValue
 from messaging.outbox.ledger import Change
 from messaging.outbox.parcels import read_parcels
 from messaging.publish import preview_template, publish_template
@@ -309,6 +314,92 @@ def test_calls_of_a_batch_go_side_by_side(server: FeedServer) -> None:
     assert time.monotonic() - began < 3  # one after another: 4
 
 
+# Several workers at once.
+
+
+def slowly(value: Any, seconds: float) -> Any:
+    """An answer that takes its time."""
+
+    def act(handler: Any) -> None:
+        time.sleep(seconds)
+        body = json.dumps(value).encode()
+        handler.send_response(200)
+        handler.send_header("Content-Length", str(len(body)))
+        handler.end_headers()
+        handler.wfile.write(body)
+
+    return act
+
+
+def at_once(count: int, work: Callable[[], Any]) -> list[Any]:
+    """What `count` threads, each with a connection of its own and all let go together, got."""
+    gate = Barrier(count)
+
+    def one(_: int) -> Any:
+        try:
+            gate.wait()
+            return work()
+        finally:
+            connections.close_all()
+
+    with ThreadPoolExecutor(count) as pool:
+        return list(pool.map(one, range(count)))
+
+
+@real
+@pytest.mark.parametrize("path", ["/news", "/news?c={profile.city}"])
+def test_of_many_workers_one_asks_and_the_others_wait(server: FeedServer, path: str) -> None:
+    server.does("/news", slowly({"title": "Ferns"}, 0.6))
+    make_feed("news", server.url(path), timeout=4000)
+    version = publish(PAGE.format("{{ feeds.news.title }}")).pk
+    jobs = jobs_of(version, [{"city": "Suzhou"}])
+    got = at_once(6, lambda: texts(Feeding(words, NOW, home)(jobs)))
+    assert got == [["{'news': {'title': 'Ferns'}}"]] * 6
+    assert len(server.asked) == 1
+    assert not FeedCall.objects.exists()
+
+
+@real
+def test_while_one_asks_the_others_take_the_older_answer(server: FeedServer) -> None:
+    feed = make_feed("news", server.url("/news"), ttl=60, timeout=4000)
+    wanted = {("news", feed.url): feed}
+    server.says("/news", "old")
+    assert list(obtain(wanted, now=NOW, resolve=home).values()) == ["old"]
+    server.does("/news", slowly("new", 0.6))
+    got = at_once(6, lambda: list(obtain(wanted, now=NOW + timedelta(seconds=61), resolve=home).values()))
+    assert sorted(got) == [["new"], *[["old"]] * 5]
+    assert len(server.asked) == 2
+    assert list(obtain(wanted, now=NOW + timedelta(seconds=62), resolve=home).values()) == ["new"]
+
+
+@real
+def test_a_failure_of_the_one_who_asks_ends_the_waiting(server: FeedServer) -> None:
+    def failing(handler: Any) -> None:
+        time.sleep(0.6)
+        handler.send_error(503)
+
+    server.does("/news", failing)
+    feed = make_feed("news", server.url("/news"), timeout=4000)
+    got = at_once(4, lambda: obtain({("news", feed.url): feed}, now=NOW, resolve=home))
+    assert got == [{}] * 4
+    feed.refresh_from_db()
+    assert (len(server.asked), feed.failures) == (1, 1)
+
+
+@real
+def test_a_worker_that_died_while_it_asked_holds_nobody_up(server: FeedServer) -> None:
+    server.says("/news", "new")
+    feed = make_feed("news", server.url("/news"))
+    wanted = {("news", feed.url): feed}
+    digest = kept.digest(feed.url)
+    FeedCall.objects.create(feed=feed, digest=digest, token="dead", until=clock.database_now() - timedelta(seconds=1))
+    assert list(obtain(wanted, now=NOW, resolve=home).values()) == ["new"]
+    assert not FeedCall.objects.exists()
+    FeedCall.objects.create(feed=feed, digest=digest, token="dead", until=clock.database_now() + timedelta(minutes=5))
+    assert await_others({(feed.pk, "0" * 64): feed}, ends=time.monotonic() + 60) == {}
+    assert await_others({(feed.pk, digest): feed}, ends=0)[feed.pk, digest].value == "new"
+
+
 # Feeds for a batch.
 
 
@@ -452,7 +543,7 @@ def test_statements_of_a_batch_do_not_grow_with_its_people(
     make_feed("b", server.url("/?l={locale}"))
     version = publish(PAGE.format("{{ feeds.a.n }}{{ feeds.b.n }}")).pk
     jobs = jobs_of(version, [{"public_id": f"p{n}"} for n in range(100)])
-    with django_assert_max_num_queries(12):
+    with django_assert_max_num_queries(15):  # three of them say who asks
         assert set(texts(Feeding(words, NOW, home)(jobs))) == {"{'a': {'n': 1}, 'b': {'n': 1}}"}
     assert len(server.asked) == 101
 
