@@ -21,9 +21,9 @@ from messaging.channels import channels
 from messaging.models import Delivery, Fallback, TemplateVersion
 from messaging.outbox.queue import KeyReused, NewDelivery, queue_deliveries
 from messaging.retry import retrying
+from messaging.wishes import CHANNEL_ORDER
 from segments.models import Profile
 
-ORDER = "channel_order"  # the trait by which a person says what to try first: ["sms", "email"], or "sms email"
 BATCH = 500
 LONGEST_KEY = 190  # the keys of later tries are a little longer
 UNREACHED = ("no_address", "no_consent", "consent_expired", "refused", "suppressed")
@@ -111,7 +111,9 @@ def _ways(messages: Sequence[Message]) -> list[list[int]]:
 
 
 def _wishes(people: set[int]) -> dict[int, tuple[str, ...]]:
-    rows = Profile.objects.filter(pk__in=people, traits__has_key=ORDER).values_list("pk", f"traits__{ORDER}")
+    rows = Profile.objects.filter(pk__in=people, traits__has_key=CHANNEL_ORDER).values_list(
+        "pk", f"traits__{CHANNEL_ORDER}"
+    )
     return {pk: wish_of(said) for pk, said in rows}
 
 

@@ -1,10 +1,12 @@
-"""What people ask for beyond yes and no: less often, a break, another language, no profiling.
+"""What people ask for beyond yes and no: less often, a break, another language, another channel first, no
+profiling.
 
 Each is written under the lock of their profile, which the gate takes too, and told as a fact.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -17,6 +19,7 @@ from segments.facts.append import append_engine_facts
 from segments.models import Profile
 
 BREAK = timedelta(days=30)
+CHANNEL_ORDER = "channel_order"  # the trait by which a person says what to try first: ["sms", "email"], or "sms email"
 
 
 def set_frequency(
@@ -52,6 +55,22 @@ def _set(profile: int, now: datetime, source: str, **wish: Any) -> None:
 def set_language(profile: int, locale: str, *, now: datetime) -> None:
     """The language the person reads."""
     _correct(profile, now, locale=locale)
+
+
+def set_channel_order(profile: int, channels: Sequence[str], *, now: datetime) -> None:
+    """What to try first where a message has several ways (messaging.fallback); none: as the sender has it."""
+
+    def work() -> None:
+        with transaction.atomic():
+            person = Profile.objects.select_for_update(no_key=True).only("pk", "shard", "traits").get(pk=profile)
+            traits = {name: value for name, value in person.traits.items() if name != CHANNEL_ORDER}
+            if channels:
+                traits[CHANNEL_ORDER] = list(channels)
+            if traits != person.traits:
+                Profile.objects.filter(pk=profile).update(traits=traits)
+                _tell(person, names.CORRECTED, {"traits": [CHANNEL_ORDER], "by": "person"}, now)
+
+    retrying(work)
 
 
 def set_no_profiling(profile: int, refused: bool, *, now: datetime) -> None:

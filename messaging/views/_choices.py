@@ -22,6 +22,11 @@ CHOOSE = {
         "Counts our marketing in all channels. Order and account messages are not limited.",
         "按所有渠道的营销消息合计，订单和账户通知不受影响。",
     ),
+    "order": ("Which way first", "优先渠道"),
+    "order_note": (
+        "Where a message can come in several ways, we try yours first. What you have stopped stays stopped.",
+        "一条消息有多种送达方式时，先用您选的方式。已停止的仍然停止。",
+    ),
     "break": ("Take a break", "暂停接收"),
     "break_note": (
         "No marketing for 30 days. Nothing is sent later instead.",
@@ -53,6 +58,8 @@ CHOOSE = {
     ),
 }
 DONE = {"saved": ("Saved.", "已保存。"), "undone": ("Undone.", "已撤销。")}
+ANY_CHANNEL = ("as you think best", "由你们决定")
+PLACES = (("First", "首选"), ("Second", "其次"), ("Third", "第三"), ("Then", "之后"))
 OFTEN = {
     "usual": ("As usual", "正常"),
     "week": ("At most one a week", "每周最多一条"),

@@ -1,4 +1,5 @@
-"""The preference centre: topics by channel, how often, a break, the language, no profiling. GET never acts.
+"""The preference centre: topics by channel, which channel first, how often, a break, the language, no profiling. GET
+never acts.
 
 Each section is a form of its own and works without a script. Whoever holds the token of a message may stop anything of
 its person, and may start again what comes to the very address that the message came to: having it proves as much as a
@@ -19,6 +20,7 @@ from django.views.decorators.http import require_http_methods
 from common.clock import now as clock_now
 from common.text import say
 from messaging import wishes
+from messaging.fallback import wish_of
 from messaging.models import Address, Consent, Preference, Suppression, Topic
 from messaging.permission import give_consent, lift_suppression, take_back, withdraw
 from messaging.statements import EVERYTHING
@@ -143,6 +145,18 @@ def _moment(text: str, now: datetime) -> datetime | None:
     return min(at, now + wishes.BREAK) if at is not None and at.tzinfo is not None else None
 
 
+def _order(request: HttpRequest, reader: Reader, now: datetime) -> Undo | None:
+    """Which channel is tried first, second …, of those that the person has; none: as the sender has it."""
+    if reader.profile is None:
+        return None
+    asked = ",".join(request.POST.getlist("order")[:10])[:400].split(",")
+    theirs = {address.channel for address in _addresses(reader)}
+    before = wish_of(reader.profile.traits.get(wishes.CHANNEL_ORDER))
+    chosen = [channel for channel in dict.fromkeys(asked) if channel in theirs]
+    wishes.set_channel_order(reader.profile.pk, chosen, now=now)
+    return {"do": "order", "order": ",".join(before)}
+
+
 def _language(request: HttpRequest, reader: Reader, now: datetime) -> Undo | None:
     wished = LANGUAGES.get(request.POST.get("language", ""))
     if reader.profile is None or wished is None:
@@ -171,7 +185,7 @@ def _keep(request: HttpRequest, reader: Reader, now: datetime) -> Undo | None:
 
 ACTS: Mapping[str, Act] = {
     "topics": _topics, "stop": _stop, "undo": _undo, "frequency": _frequency, "break": _break, "language": _language,
-    "profiling": _profiling, "keep": _keep,
+    "order": _order, "profiling": _profiling, "keep": _keep,
 }  # fmt: skip
 
 
@@ -198,6 +212,7 @@ def _page(reader: Reader, done: str, undo: Undo | None) -> HttpResponse:
         own=say(*words.OWN, language).format(n=wish.at_most, period=say(*words.PERIODS[wish.period], language))
         if wish and often == "own" else "",
         until=until,
+        order=_order_rows(reader, addresses),
         languages=[_choice(key, text, language) for key, text in words.LANGUAGES.items()],
         refused=bool(reader.profile and reader.profile.no_profiling),
         stopped=_stopped(reader),
@@ -206,6 +221,26 @@ def _page(reader: Reader, done: str, undo: Undo | None) -> HttpResponse:
 
 def _choice(key: str, name: str, chosen: str) -> dict[str, Any]:
     return {"key": key, "name": name, "on": key == chosen}
+
+
+def _order_rows(reader: Reader, addresses: Sequence[Address]) -> list[dict[str, Any]]:
+    """A choice per place, first to last, among the person's channels; none for somebody with a single one."""
+    theirs = [address.channel for address in addresses]
+    if reader.profile is None or len(theirs) < 2:
+        return []
+    wish = [one for one in wish_of(reader.profile.traits.get(wishes.CHANNEL_ORDER)) if one in theirs]
+    chosen = [*wish, *[""] * len(theirs)]
+    nothing = {"key": "", "name": say(*words.ANY_CHANNEL, reader.language)}
+    return [
+        {
+            "place": say(*words.PLACES[min(number, len(words.PLACES) - 1)], reader.language),
+            "choices": [
+                {**nothing, "on": not chosen[number]},
+                *(_choice(one, channel_name(one, reader.language), chosen[number]) for one in theirs),
+            ],
+        }
+        for number in range(len(theirs))
+    ]
 
 
 def _topic_row(topic: Topic, addresses: Sequence[Address], reader: Reader) -> dict[str, Any]:

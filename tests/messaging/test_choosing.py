@@ -11,6 +11,7 @@ import pytest
 import time_machine
 from django.test import Client
 
+from messaging.fallback import in_order, wish_of
 from messaging.links import page_url
 from messaging.models import Address, Consent, Delivery, Preference
 from messaging.permission import give_consent, suppress
@@ -55,6 +56,48 @@ def path(row: Delivery) -> str:
 
 def state(channel: str = "email") -> tuple[list[str], list[str]]:
     return Address.objects.values_list("consents", "refusals").get(channel=channel)
+
+
+def orders(page: str) -> list[str]:
+    """What is chosen in each place, first to last."""
+    found = []
+    for select in re.findall(r'<select name="order">(.*?)</select>', page):
+        chosen = re.search(r'value="([^"]*)" selected', select)
+        found.append(chosen[1] if chosen else "none is chosen")
+    return found
+
+
+def test_the_channel_to_try_first_is_chosen_heeded_and_taken_back() -> None:
+    row = mei(traits={"plan": "plus"})
+    page = browser().get(path(row)).content.decode()
+    assert orders(page) == ["", ""]
+    page = browser().post(path(row), {"do": "order", "order": ["sms", "email"]}).content.decode()
+    assert orders(page) == ["sms", "email"]
+    person = Profile.objects.get(pk=row.profile_id)
+    assert person.traits == {"plan": "plus", "channel_order": ["sms", "email"]}
+    assert Event.objects.get(name=names.CORRECTED).properties["traits"] == ["channel_order"]
+    mail, text = (
+        row.version_id,
+        publish(key="text", channel="sms", content={"en": {"text": "Hi {{ links.unsubscribe }}"}}).pk,
+    )
+    way = {mail: "email", text: "sms"}
+    assert in_order([mail, text], way, wish_of(person.traits["channel_order"])) == [text, mail]
+    undo = dict(re.findall(r'<input type="hidden" name="(\w+)" value="([^"]*)">', page.split('class="quiet"')[0]))
+    assert undo == {"do": "order", "order": "", "undoes": "1"}
+    assert orders(browser().post(path(row), undo).content.decode()) == ["", ""]
+    assert Profile.objects.get(pk=row.profile_id).traits == {"plan": "plus"}
+
+
+def test_a_channel_that_is_not_theirs_is_no_choice_and_one_channel_needs_none() -> None:
+    row = mei(locale="zh-Hans")
+    page = browser().post(path(row), {"do": "order", "order": ["push", "email", "email", "x" * 500]}).content.decode()
+    assert Profile.objects.get(pk=row.profile_id).traits["channel_order"] == ["email"]
+    assert "优先渠道" in page
+    assert "由你们决定" in page
+    Address.objects.filter(channel="sms").delete()
+    assert "优先渠道" not in browser().get(path(row)).content.decode()
+    assert browser().get(path(row), {"do": "order", "order": "sms"}).status_code == 200
+    assert Profile.objects.get(pk=row.profile_id).traits["channel_order"] == ["email"]
 
 
 def boxes(page: str) -> dict[str, bool]:
