@@ -11,6 +11,7 @@ from campaigns import react as reacting
 from campaigns import schedule as scheduling
 from campaigns import transfer as transferring
 from campaigns.overfull import end_overfull
+from campaigns.rehearsal import run as rehearsals
 from common import clock
 from common.buckets import SHARDS
 
@@ -64,3 +65,9 @@ def credit() -> dict[str, int]:
             if read < touches.BATCH:
                 break
     return {"facts": facts}
+
+
+@shared_task
+def rehearse() -> dict[str, int]:
+    """One turn at the oldest back-test that waits."""
+    return {"turns": int(rehearsals.work(clock.now()) is not None)}

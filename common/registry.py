@@ -45,6 +45,11 @@ class Registry(Generic[T]):
             raise DuplicateKey(f"{self.family}: '{key}' is registered twice")
         self._items[key] = item
 
+    def replace(self, key: str, item: T) -> None:
+        """Put another in the place of the one under `key`, for this process. Raises UnknownKey."""
+        self.get(key)
+        self._items[key] = item
+
     def load(self) -> None:
         """Import every module of the family's package once; importing is what registers."""
         package = importlib.import_module(self.package)

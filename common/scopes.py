@@ -27,6 +27,7 @@ SCOPES: Mapping[str, Scope] = {
     "profiles:merge": Scope(_("Merge two profiles of one person, and undo it")),
     "intake:replay": Scope(_("Take refused rows in again")),
     "journeys:read": Scope(_("Read journeys and their funnels"), "campaigns.view_journey"),
+    "journeys:rehearse": Scope(_("Rehearse journeys"), "campaigns.rehearse_journey"),
     "journeys:enrol": Scope(_("Enrol people in journeys"), "campaigns.enrol_journey"),
     "deliveries:read": Scope(_("Read messages and their attempts"), "messaging.view_delivery"),
     "messages:send": Scope(_("Send one transactional message")),

@@ -24,6 +24,7 @@ TIMETABLE: dict[str, Entry] = {
     "advance": Entry("campaigns.tasks.advance", 2, "Move the enrolments that are due"),
     "schedule": Entry("campaigns.tasks.schedule", 15, "Start the journeys whose time has come"),
     "transfer": Entry("campaigns.tasks.transfer", 5, "Move people under way to newer versions"),
+    "rehearse": Entry("campaigns.tasks.rehearse", 5, "Go on with back-tests that were asked for"),
     "credit": Entry("campaigns.tasks.credit", 10, "Build touches and credit conversions"),
     "send": Entry("messaging.tasks.send", 2, "Send the messages that are due"),
     "write-copy": Entry("messaging.tasks.write_copy", 5, "Ask the model for words that people wished for"),

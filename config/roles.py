@@ -16,6 +16,7 @@ RIGHTS: Mapping[str, str] = {
     "campaigns.pause_journey": gettext_noop("Can pause a journey"),
     "campaigns.resume_journey": gettext_noop("Can resume a journey"),
     "campaigns.archive_journey": gettext_noop("Can archive a journey"),
+    "campaigns.rehearse_journey": gettext_noop("Can rehearse a journey"),
     "campaigns.enrol_journey": gettext_noop("Can enrol people in a journey"),
     "campaigns.install_recipe": gettext_noop("Can install a recipe"),
     "campaigns.retry_enrolment": gettext_noop("Can retry a parked enrolment"),
@@ -74,6 +75,7 @@ EXTRA: Mapping[str, frozenset[str]] = {
     )
     | {
         "campaigns.install_recipe",
+        "campaigns.rehearse_journey",
         "messaging.ask_copyrequest",
         "messaging.ask_feed",
         "segments.rebuild_segment",
@@ -84,6 +86,7 @@ EXTRA: Mapping[str, frozenset[str]] = {
         [
             "campaigns.publish_journey",
             "campaigns.review_journey",
+            "campaigns.rehearse_journey",
             "campaigns.pause_journey",
             "campaigns.archive_journey",
             "messaging.publish_template",

@@ -115,6 +115,22 @@ else:
         DATABASES["default"]["OPTIONS"] |= {"prepare_threshold": 5, "options": "-c jit=off"}
     DATABASES["default"]["CONN_MAX_AGE"] = 60
     DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
+if SCRATCH := text("PERENNIAL_SCRATCH"):  # a back-test: its own database, and the installation's to read
+    _LIVE = DATABASES["default"]
+    _LIVE["NAME"] = text("PERENNIAL_LIVE", str(_LIVE["NAME"]))
+    if _LIVE["ENGINE"].endswith("sqlite3"):
+        _LIVE["OPTIONS"] = {"timeout": 20, "init_command": "PRAGMA query_only=ON;"}
+    else:
+        _LIVE["OPTIONS"]["options"] = "-c default_transaction_read_only=on"
+    _PASSING = "PRAGMA journal_mode=MEMORY; PRAGMA synchronous=OFF; PRAGMA foreign_keys=ON;"
+    DATABASES = {
+        "default": {
+            "ENGINE": "django.db.backends.sqlite3",
+            "NAME": SCRATCH,
+            "OPTIONS": {**_SQLITE, "init_command": _PASSING},
+        },
+        "live": _LIVE,
+    }
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 LANGUAGE_CODE = text("LANGUAGE_CODE", "en")

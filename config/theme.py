@@ -59,6 +59,7 @@ NAVIGATION = [
             _list("campaigns.campaign", _("Campaigns"), "flag"),
             _list("campaigns.journey", _("Journeys"), "route"),
             _list("campaigns.enrolment", _("Enrolments"), "directions_walk"),
+            _list("campaigns.rehearsal", _("Back-tests"), "history_toggle_off"),
             _page("admin:recipes", _("Recipes"), "menu_book", "campaigns.view_journey"),
         ],
     ),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
 from functools import partial
 from zoneinfo import ZoneInfo
@@ -29,7 +29,7 @@ EVERYBODY = 5000  # people of one page of the pass over everybody
 ALWAYS = frozenset({names.MERGED, names.CORRECTED, names.ERASED})
 
 
-def judge_changed(now: datetime) -> dict[str, int]:
+def judge_changed(now: datetime, *, shards: Iterable[int] = range(SHARDS)) -> dict[str, int]:
     """One look: new facts, windows that moved, and everyone's pass when the rules are new.
 
     Bounded; what is left is done at the next look. Returns how many rows each part wrote.
@@ -37,7 +37,7 @@ def judge_changed(now: datetime) -> dict[str, int]:
     _start(now)
     rules = rules_in_force(now, zone=_zone())
     return {
-        "facts": sum(judge_shard(shard, now, rules=rules) for shard in range(SHARDS)),
+        "facts": sum(judge_shard(shard, now, rules=rules) for shard in shards),
         "silence": in_rounds(partial(_next_of_silent, rules, now)),
         "everyone": in_rounds(partial(_next_of_everyone, rules, now)),
     }

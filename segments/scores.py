@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from functools import partial
@@ -51,7 +51,7 @@ NOTHING: tuple[Bought, ...] = ()
 NO_DAYS: tuple[date, ...] = ()
 
 
-def score_changed(now: datetime) -> dict[str, int]:
+def score_changed(now: datetime, *, shards: Iterable[int] = range(SHARDS)) -> dict[str, int]:
     """One look: new edges when a local day has begun, then everyone's pass, new facts, and silences come due.
 
     Bounded; what is left is done at the next look. Returns how many rows each part wrote.
@@ -59,7 +59,7 @@ def score_changed(now: datetime) -> dict[str, int]:
     edges = _edges_in_force(now)
     return {
         "everyone": in_rounds(partial(_next_of_everyone, edges, now)),
-        "facts": sum(score_shard(shard, now, edges=edges) for shard in range(SHARDS)),
+        "facts": sum(score_shard(shard, now, edges=edges) for shard in shards),
         "silence": in_rounds(partial(_next_of_silent, edges, now)),
     }
 

@@ -6,5 +6,6 @@ from campaigns import timeline
 from campaigns.admin import campaigns, proof
 from campaigns.admin.enrolments import EnrolmentAdmin
 from campaigns.admin.journeys import JourneyAdmin
+from campaigns.admin.rehearsals import RehearsalAdmin
 
-__all__ = ["EnrolmentAdmin", "JourneyAdmin", "campaigns", "proof", "timeline"]
+__all__ = ["EnrolmentAdmin", "JourneyAdmin", "RehearsalAdmin", "campaigns", "proof", "timeline"]

@@ -5,11 +5,12 @@ from __future__ import annotations
 from campaigns.models.credit import Conversion, Credit, Goal, Touch
 from campaigns.models.experiments import Arm, Assignment, Experiment
 from campaigns.models.journeys import Campaign, Journey, JourneyVersion
+from campaigns.models.rehearsals import Rehearsal
 from campaigns.models.reviews import Review, Transfer
 from campaigns.models.walks import SINCE, Enrolment, Visit
 
 __all__ = [
     "SINCE",
     "Arm", "Assignment", "Campaign", "Conversion", "Credit", "Enrolment", "Experiment", "Goal", "Journey",
-    "JourneyVersion", "Review", "Touch", "Transfer", "Visit",
+    "JourneyVersion", "Rehearsal", "Review", "Touch", "Transfer", "Visit",
 ]  # fmt: skip
