@@ -18,6 +18,7 @@ from pathlib import Path
 from tempfile import TemporaryFile
 from typing import Any
 
+from django.contrib.auth import get_user_model
 from django.db import connection
 from django.db.models import Q
 from django.utils.translation import gettext as _
@@ -51,7 +52,7 @@ def ask(journey: Journey, *, now: datetime, by: Any = None, **wishes: Any) -> Re
     read_graph(journey.draft)
     if journey.rehearsals.filter(state__in=["queued", "running"]).count() >= WAITING:
         raise TooMany(_("%(n)s back-tests of this journey wait already") % {"n": WAITING})
-    user = by if getattr(by, "pk", None) else None
+    user = by if isinstance(by, get_user_model()) else None
     row = Rehearsal(journey=journey, draft=journey.draft, until=now, asked_at=now, asked_by=user, **wishes)
     row.clean_fields(exclude={"seen_at", "asked_by", "started_at", "finished_at"})
     row.save()
@@ -102,7 +103,7 @@ def _turn(row: Rehearsal, seconds: float) -> None:
     """Start the process, keep what it says, end it when nobody wants it any more."""
     with TemporaryFile("w+") as faults, subprocess.Popen(
         [sys.executable, str(MANAGE), "rehearse", "--seconds", str(seconds)],
-        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=faults, env=_environment(row), text=True,
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=faults, env=environment(row), text=True,
     ) as child:  # fmt: skip
         assert child.stdin is not None
         assert child.stdout is not None
@@ -128,7 +129,7 @@ def _asked(row: Rehearsal) -> Asked:
     )  # fmt: skip
 
 
-def _environment(row: Rehearsal) -> dict[str, str]:
+def environment(row: Rehearsal) -> dict[str, str]:
     """The store of the turn, and the installation's database by its present name (a test's differs)."""
     told = {"PERENNIAL_SCRATCH": str(scratch.store_of(row.pk)), "PERENNIAL_LIVE": str(connection.settings_dict["NAME"])}
     return {**os.environ, **told, "LOG_LEVEL": "ERROR", "PERENNIAL_FAULTS": ""}

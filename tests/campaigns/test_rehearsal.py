@@ -39,7 +39,7 @@ pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(1500)
 @pytest.fixture
 def size(prove: bool) -> tuple[int, int, int]:
     """Households, days, minutes between two looks."""
-    return (250, 90, 360) if prove else (60, 24, 1440)
+    return (250, 90, 360) if prove else (40, 20, 1440)
 
 
 @pytest.fixture
@@ -56,9 +56,15 @@ def sink(tmp_path: Path) -> Iterator[Path]:
     server.wait()
 
 
+@pytest.fixture(scope="session")
+def shelf(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where stores lie: one place, so that the empty one is made once."""
+    return tmp_path_factory.mktemp("rehearsals")
+
+
 @pytest.fixture(autouse=True)
-def _own_folder(settings: Any, tmp_path: Path) -> None:
-    settings.VAR = tmp_path
+def _own_folder(settings: Any, shelf: Path) -> None:
+    settings.VAR = shelf
 
 
 def baskets(households: int) -> dict[int, list[tuple[datetime, str, float]]]:
@@ -235,7 +241,7 @@ def test_a_back_test_comes_to_what_really_happened(
     assert row.result["people"] == {"sampled": households, "population": households}
     assert row.result["refused_facts"] == 0
     assert rehearsed(row.result) == happened
-    assert happened["entered"] > 5
+    assert happened["entered"] > 3
     assert happened["converted"] > 0
     # Nothing left the house, nothing was written into it, and nothing is left of it.
     assert len(sink.read_text().splitlines()) == len(mails)
