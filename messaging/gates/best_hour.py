@@ -45,7 +45,7 @@ class BestHourGate(Gate):
 
     def judge(self, row: Row, now: datetime, prepared: Any) -> Verdict | None:
         rules, fallback = prepared
-        rule = _rule_of(row, rules)
+        rule = rule_of(row, rules)
         if rule is None:
             return None
         hour = hour_of(rule, row["best_hour_person"], row["best_hour_known"])
@@ -57,7 +57,7 @@ class BestHourGate(Gate):
         return Verdict(Ruling.HOLD, f"best_hour:{hour:%H:%M}", target)
 
 
-def _rule_of(row: Row, rules: Sequence[Best]) -> Best | None:
+def rule_of(row: Row, rules: Sequence[Best]) -> Best | None:
     """The rule of the message: one for its topic or campaign before one for all."""
     tags = ("", row["topic"], row["campaign"])
     channels = (row["channel"],) if row["channel"] in SILENT else (row["channel"], ALL)
