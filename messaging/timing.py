@@ -18,7 +18,7 @@ from django.db.models import Count, Exists, F, OuterRef, Q
 
 from messaging.best_hours import REACH
 from messaging.gates import _policy as policy
-from messaging.gates._policy import Best
+from messaging.gates._policy import ALL, Best
 from messaging.gates.best_hour import is_compared, rule_of
 from messaging.models import Click, Delivery
 
@@ -41,6 +41,11 @@ class Timed:
     rule: Best
     waiting: Group
     compared: Group
+
+    @property
+    def channel(self) -> str:
+        """The rule's channel; "*" for one over all."""
+        return "*" if self.rule.channel == ALL else self.rule.channel
 
 
 def timed(start: datetime, end: datetime, *, now: datetime) -> list[Timed]:

@@ -8,7 +8,6 @@ from typing import Any, ClassVar
 from campaigns.reports import Chart, Column, Report, Table, reports
 from campaigns.reports._period import PeriodParams, filled, one_moment, period
 from common.trials import LEAST_PEOPLE, SRM_REFUSES, Sample, newcombe, relative, srm
-from messaging.gates._policy import ALL
 from messaging.timing import Group, Timed, timed
 
 FEWEST_CLICKS = 5  # in each group; below, an interval of the relative difference says nothing
@@ -79,7 +78,7 @@ NO_RULE = (
 
 
 def _named(one: Timed, why: tuple[str, str]) -> tuple[str, str]:
-    of = " ".join(filter(None, [one.rule.channel, one.rule.tag]))
+    of = " ".join(filter(None, [one.channel, one.rule.tag]))
     return f"{of}: {why[0]}", f"{of}：{why[1]}"
 
 
@@ -112,7 +111,7 @@ def _fit(one: Timed) -> float | None:
 def _row(one: Timed, *, shown: bool) -> dict[str, Any]:
     waiting, compared, fit = one.waiting, one.compared, _fit(one)
     row = {
-        "channel": "*" if one.rule.channel == ALL else one.rule.channel,
+        "channel": one.channel,
         "tag": one.rule.tag,
         "waiting": waiting.people,
         "compared": compared.people,
