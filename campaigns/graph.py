@@ -24,7 +24,8 @@ from segments.facts.names import SEGMENT_ENTERED, SEGMENT_LEFT
 
 NODE_KEY = re.compile(r"[a-z0-9][a-z0-9_-]{0,59}")
 TOP = frozenset({"trigger", "start", "nodes", "exits", "entry", "goal", "utm"})
-NODE = frozenset({"type", "params", "next", "label", "label_zh"})
+NODE = frozenset({"type", "params", "next", "label", "label_zh", "failure"})
+ERROR = "error"  # the way out of who failed, where the node has one
 MOST_NODES = 200
 
 
@@ -91,6 +92,14 @@ class GoalRule(Params):
         return bool(self.fact) and fact.name == self.fact and passes(fact.properties, self.filter)
 
 
+class FailurePolicy(Params):
+    """What becomes of who fails at a node for good: parked, let on by "next", or out by the port "error". `tries` is
+    how often it is tried before."""
+
+    then: Literal["park", "skip", "branch"] = "park"
+    tries: int = Field(default=5, ge=1, le=5)
+
+
 class UtmNames(Params):
     """What every link of the journey's messages says of where it comes from; fixed at publish."""
 
@@ -110,6 +119,7 @@ class Node:
     next: Mapping[str, str]
     label: str = ""
     label_zh: str = ""
+    failure: FailurePolicy = field(default_factory=FailurePolicy)
 
     def awaits(self) -> frozenset[str]:
         return self.step.awaits(self.params)
@@ -132,7 +142,7 @@ class Graph:
     @property
     def broadcast(self) -> bool:
         """Whether people enter by the clock, not by facts."""
-        return not self.trigger.facts(self.trigger_params)
+        return self.trigger.broadcast
 
     def ending_facts(self) -> frozenset[str]:
         """Names of facts that may end or mark a walk."""
@@ -242,12 +252,21 @@ def _read_node(key: str, raw: object, known: set[str], found: list[Problem]) -> 
     found += [Problem(f"{path}.{name}", "unknown name") for name in raw if name not in NODE]
     step = steps.get(kind)
     params = _read_part(step.Params, raw.get("params", {}), f"{path}.params", found)
-    ports = None if params is None else tuple(step.ports(params))
+    failure = _read_part(FailurePolicy, raw.get("failure", {}), f"{path}.failure", found)
+    ports = None if params is None or failure is None else _ports(step, params, failure, path, found)
     ways = _read_next(raw.get("next", {}), ports, known, path, found)
-    if params is None:
+    if params is None or failure is None:
         return None
     label, label_zh = (_read_label(raw.get(name, ""), f"{path}.{name}", found) for name in ("label", "label_zh"))
-    return Node(key, kind, step, params, ways, label, label_zh)
+    return Node(key, kind, step, params, ways, label, label_zh, failure)
+
+
+def _ports(step: Step[Any], params: Any, failure: FailurePolicy, path: str, found: list[Problem]) -> tuple[str, ...]:
+    """The step's own ways out, and that of who fails."""
+    ports = tuple(step.ports(params))
+    if failure.then == "skip" and "next" not in ports:
+        found.append(Problem(f"{path}.failure.then", "only a step with the port 'next' can be skipped"))
+    return (*ports, ERROR) if failure.then == "branch" else ports
 
 
 def _read_label(raw: object, path: str, found: list[Problem]) -> str:
@@ -301,4 +320,5 @@ def _dump(params: Any) -> dict[str, Any]:
 
 def _dump_node(node: Node) -> dict[str, Any]:
     labels = {name: text for name, text in (("label", node.label), ("label_zh", node.label_zh)) if text}
-    return {"type": node.type, "params": _dump(node.params), "next": dict(node.next), **labels}
+    failure = {} if node.failure == FailurePolicy() else {"failure": _dump(node.failure)}
+    return {"type": node.type, "params": _dump(node.params), "next": dict(node.next), **failure, **labels}

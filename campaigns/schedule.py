@@ -14,7 +14,7 @@ from django.db import connection, transaction
 from campaigns.enrol import enrol_into
 from campaigns.models import Journey
 from campaigns.plans import Plan, live_plan
-from campaigns.triggers import Entry
+from campaigns.triggers import Entry, Member
 from common.models import Tick
 from segments.models import Membership
 
@@ -25,10 +25,23 @@ SLOT, PRESENT = "journey:", "present:"
 def run_schedules(now: datetime, *, go_on: Callable[[], bool] = lambda: True) -> dict[str, int]:
     """Open the slots that are due and let people in; returns slots opened and people enrolled."""
     opened = sum(_open_slot(journey, now=now) for journey in Journey.objects.filter(state=Journey.State.LIVE))
+    return {"slots": opened, "entered": _in_turns(_unfinished(), now=now, go_on=go_on)}
+
+
+def _in_turns(ticks: list[Tick], *, now: datetime, go_on: Callable[[], bool]) -> int:
+    """A page of each, and again, until all are filled or `go_on` says no: a large segment holds up no small one."""
     entered = 0
-    for tick in _unfinished():
-        entered += fill(tick, now=now, go_on=go_on)
-    return {"slots": opened, "entered": entered}
+    while ticks:
+        left = []
+        for tick in ticks:
+            done = _page(tick.pk, now=now)
+            if done is not None:
+                entered += done
+                left.append(tick)
+            if not go_on():
+                return entered
+        ticks = left
+    return entered
 
 
 def fill(tick: Tick, *, now: datetime, go_on: Callable[[], bool] = lambda: True) -> int:
@@ -72,14 +85,14 @@ def _page(pk: int, *, now: datetime) -> int | None:
         plan = _plan_of(tick) if tick else None
         if tick is None or (plan is not None and plan.state == Journey.State.PAUSED):
             return None
-        members = _members(plan, int(tick.result.get("last", 0))) if plan else []
+        members, last = _members(plan, tick) if plan else ([], None)
         report = enrol_into(plan, [_entry(tick, one) for one in members], now=now) if plan and members else None
         entered = len(report.entered) if report else 0
         tick.result = {
-            "last": members[-1] if members else tick.result.get("last", 0),
+            "last": tick.result.get("last", 0) if last is None else last,
             "entered": tick.result.get("entered", 0) + entered,
         }
-        tick.finished_at = now if len(members) < PAGE else None
+        tick.finished_at = now if last is None else None
         tick.save(update_fields=["result", "finished_at"])
         return entered
 
@@ -92,16 +105,22 @@ def _plan_of(tick: Tick) -> Plan | None:
     return live_plan(journey)
 
 
-def _members(plan: Plan, last: int) -> list[int]:
-    """The next page of the audience, in the order of their ids."""
+def _members(plan: Plan, tick: Tick) -> tuple[list[Member], int | None]:
+    """The next page of people, in the order of their ids, and where the one after it begins. To whom the slot came
+    before the journey was live it does not come any more."""
     assert plan.graph is not None
-    key = plan.graph.trigger.audience(plan.graph.trigger_params)
-    rows = Membership.objects.filter(segment__key=key, profile__gt=last).order_by("profile")
-    return list(rows.values_list("profile_id", flat=True)[:PAGE])
+    trigger, params, last = plan.graph.trigger, plan.graph.trigger_params, int(tick.result.get("last", 0))
+    if tick.schedule.startswith(PRESENT):
+        rows = Membership.objects.filter(segment__key=trigger.audience(params), profile__gt=last).order_by("profile")
+        found = list(rows.values_list("profile_id", flat=True)[:PAGE])
+        return [Member(pk) for pk in found], found[-1] if len(found) == PAGE else None
+    members, after = trigger.page(params, tick.slot, last, PAGE)
+    since = plan.live_since
+    return [one for one in members if not (one.at and since and one.at < since)], after
 
 
-def _entry(tick: Tick, profile: int) -> Entry:
+def _entry(tick: Tick, member: Member) -> Entry:
     """Keyed by the occasion: however often it is tried, a person enters once."""
     kind = "present" if tick.schedule.startswith(PRESENT) else "slot"
-    slot = tick.slot.strftime("%Y-%m-%dT%H:%M:%SZ")
-    return Entry(profile=profile, key=f"{kind}:{slot}", reason=f"{kind}:{slot}")
+    slot = f"{kind}:{tick.slot.strftime('%Y-%m-%dT%H:%M:%SZ')}"
+    return Entry(member.profile, member.key or slot, context=member.context, reason=slot, at=member.at)

@@ -20,6 +20,7 @@ teach(  # flows
     _("no step '%(key)s' (known: %(these)s)"),
     _("a node's key has lower-case letters, digits, - and _, at most 60"),
     _("this step has no such port"),
+    _("only a step with the port 'next' can be skipped"),
     _("this port leads nowhere"),
     _("there is no node '%(key)s'"),
     _("cannot be reached from the start"),

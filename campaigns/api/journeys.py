@@ -20,7 +20,7 @@ from campaigns.triggers import Entry
 from common import audit
 from segments.api.base import ApiView
 from segments.api.refusals import Conflict
-from segments.models import Identity
+from segments.models import Identity, Profile
 
 MOST_PEOPLE = 500
 MOST_VARIABLES = 50
@@ -74,7 +74,8 @@ class FunnelQuery(serializers.Serializer[Any]):
 
 
 class PersonSerializer(serializers.Serializer[Any]):
-    user_id = serializers.CharField(max_length=255)
+    user_id = serializers.CharField(max_length=255, required=False)
+    public_id = serializers.UUIDField(required=False)
     variables = serializers.DictField(required=False, help_text="Variables for templates, as event.properties.…")
 
     def validate_variables(self, value: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -82,13 +83,19 @@ class PersonSerializer(serializers.Serializer[Any]):
             raise ValidationError(f"At most {MOST_VARIABLES} variables.")
         return value
 
+    def validate(self, attrs: Mapping[str, Any]) -> Mapping[str, Any]:
+        if ("user_id" in attrs) == ("public_id" in attrs):
+            raise ValidationError("Either a user_id or a public_id.")
+        return attrs
+
 
 class EnrolRequest(serializers.Serializer[Any]):
     people = serializers.ListField(child=PersonSerializer(), min_length=1, max_length=MOST_PEOPLE)
 
 
 class EnrolResult(serializers.Serializer[Any]):
-    user_id = serializers.CharField()
+    user_id = serializers.CharField(required=False)
+    public_id = serializers.UUIDField(required=False)
     status = serializers.CharField(help_text="enrolled, refused, or unknown when there is no such person")
     reason = serializers.CharField(help_text="Why refused, else empty")
     enrolment = serializers.IntegerField(allow_null=True)
@@ -160,7 +167,8 @@ class JourneyFunnel(OfJourney):
 
 
 class Enrol(OfJourney):
-    """Up to 500 people known by their user id; each is told for itself. Entry rules, caps and holdout apply."""
+    """Up to 500 people by their user id or public id; each is told for itself. Entry rules, caps and holdout apply. A
+    journey whose trigger is `api` may need variables, and tells runs apart by one of them."""
 
     scope = "journeys:enrol"
     serializer_class = EnrolRequest
@@ -178,15 +186,17 @@ class Enrol(OfJourney):
         entry_key = f"api:{_idempotency_key(request)}"
         people = self.body()["people"]
         journey, now = self.journey, self.now
-        known = _profiles([one["user_id"] for one in people])
-        entries = [_entry(known[one["user_id"]], one, entry_key, now) for one in people if one["user_id"] in known]
+        known = _profiles(people)
+        asked = api_params(journey)
+        good = [one for one in people if _who(one) in known and not _missing(one, asked)]
+        entries = [_entry(known[_who(one)], one, entry_key, asked, now) for one in good]
         try:
             report = enrol(journey, entries, now=now)
         except NotLive as error:
             raise Conflict(str(error), code="not_live") from None
         said = {"people": len(people), "entered": len(report.entered)}
         audit.record("journey.enrol", f"journey:{journey.key}", now=now, actor=request.auth, detail=said)
-        results = _results(journey, people, known, entry_key)
+        results = _results(journey, people, known, entry_key, asked)
         return Response(EnrolAnswer({"results": results}).data)
 
 
@@ -210,33 +220,68 @@ def _idempotency_key(request: Request) -> str:
     return key
 
 
-def _profiles(user_ids: Sequence[str]) -> dict[str, int]:
-    rows = Identity.objects.filter(kind=Identity.Kind.USER, value__in=user_ids, profile__erased_at__isnull=True)
-    return dict(rows.values_list("value", "profile_id"))
+def _who(one: Mapping[str, Any]) -> tuple[str, str]:
+    """The name by which a person is asked for: its kind and value."""
+    return ("public_id", str(one["public_id"])) if "public_id" in one else ("user_id", one["user_id"])
 
 
-def _entry(profile: int, one: Mapping[str, Any], key: str, now: datetime) -> Entry:
-    event = {"name": "api", "at": now.isoformat(), "value": None, "properties": dict(one.get("variables", {}))}
-    return Entry(profile=profile, key=key, run_key=key[:120], context={"event": event}, reason="api", at=now)
+def _profiles(people: Sequence[Mapping[str, Any]]) -> dict[tuple[str, str], int]:
+    """The living profiles of those who are known, by what they were asked for."""
+    named = [_who(one) for one in people]
+    ids = [value for kind, value in named if kind == "public_id"]
+    alive = Profile.objects.filter(public_id__in=ids, erased_at=None, merged_into=None)
+    found = {("public_id", str(public)): pk for public, pk in alive.values_list("public_id", "pk")}
+    users = [value for kind, value in named if kind == "user_id"]
+    rows = Identity.objects.filter(kind=Identity.Kind.USER, value__in=users, profile__erased_at__isnull=True)
+    return found | {("user_id", value): pk for value, pk in rows.values_list("value", "profile_id")}
+
+
+def api_params(journey: Journey) -> Mapping[str, Any]:
+    """What the live version's `api` trigger asks for; nothing for other triggers."""
+    trigger = journey.live_version.graph.get("trigger", {}) if journey.live_version else {}
+    return dict(trigger.get("params", {})) if trigger.get("type") == "api" else {}
+
+
+def _missing(one: Mapping[str, Any], asked: Mapping[str, Any]) -> list[str]:
+    """Variables that are needed and not there."""
+    wanted = [*asked.get("needs", ()), *filter(None, [asked.get("key", "")])]
+    return [name for name in dict.fromkeys(wanted) if name not in one.get("variables", {})]
+
+
+def _entry(profile: int, one: Mapping[str, Any], key: str, asked: Mapping[str, Any], now: datetime) -> Entry:
+    said = dict(one.get("variables", {}))
+    event = {"name": "api", "at": now.isoformat(), "value": None, "properties": said}
+    run = str(said[asked["key"]]) if asked.get("key") else key
+    return Entry(profile=profile, key=key, run_key=run[:120], context={"event": event}, reason="api", at=now)
 
 
 def _results(
-    journey: Journey, people: Sequence[Mapping[str, Any]], known: Mapping[str, int], key: str
+    journey: Journey,
+    people: Sequence[Mapping[str, Any]],
+    known: Mapping[tuple[str, str], int],
+    key: str,
+    asked: Mapping[str, Any],
 ) -> list[dict[str, Any]]:
     """What became of each person under this key, the same for a replay."""
     rows = Enrolment.objects.filter(journey=journey, profile__in=known.values(), entry_key=key)
     found = {row.profile_id: row for row in rows}
-    return [_result(one["user_id"], found.get(known.get(one["user_id"], 0))) for one in people]
+    return [
+        _result(one, found.get(known.get(_who(one), 0)), _missing(one, asked), _who(one) in known) for one in people
+    ]
 
 
-def _result(user_id: str, row: Enrolment | None) -> dict[str, Any]:
-    if row is None:
-        return {"user_id": user_id, "status": "unknown", "reason": "", "enrolment": None, "held_out": False}
-    refused = row.state == Enrolment.State.REFUSED
-    return {
-        "user_id": user_id,
-        "status": "refused" if refused else "enrolled",
-        "reason": row.reason if refused else "",
-        "enrolment": row.pk,
-        "held_out": row.ghost,
-    }
+def _result(one: Mapping[str, Any], row: Enrolment | None, missing: Sequence[str], known: bool) -> dict[str, Any]:
+    kind, value = _who(one)
+    if row is None and known and missing:
+        said = {"status": "refused", "reason": f"needs:{','.join(missing)}", "enrolment": None, "held_out": False}
+    elif row is None:
+        said = {"status": "unknown", "reason": "", "enrolment": None, "held_out": False}
+    else:
+        refused = row.state == Enrolment.State.REFUSED
+        said = {
+            "status": "refused" if refused else "enrolled",
+            "reason": row.reason if refused else "",
+            "enrolment": row.pk,
+            "held_out": row.ghost,
+        }
+    return {kind: value, **said}

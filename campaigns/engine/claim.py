@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import connection
+from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from campaigns.engine.walk import Walk
 from campaigns.models import SINCE, Enrolment, Journey
@@ -15,6 +16,7 @@ from segments.facts.fact import Fact
 from segments.models import Event
 
 BATCH = 500
+DUE = Q(state=Enrolment.State.ACTIVE)
 OLDEST = timedelta(days=31)  # a fact that is older on arrival starts and wakes nothing
 FIELDS = (
     "id", "journey_id", "version_id", "profile_id", "profile__public_id", "profile__timezone", "profile__locale",
@@ -27,15 +29,34 @@ FACT = (
 )  # fmt: skip
 
 
-def claim_due(now: datetime, limit: int = BATCH) -> list[Walk]:
-    """Lock up to `limit` enrolments of live journeys that are due, oldest first; rows held by others are skipped."""
-    resting = list(Journey.objects.exclude(state=Journey.State.LIVE).values_list("pk", flat=True))
-    rows = Enrolment.objects.filter(state=Enrolment.State.ACTIVE, due_at__lte=now)
-    if resting:
-        rows = rows.exclude(journey__in=resting)
+def claim_due(now: datetime, limit: int = BATCH, *, journey: int | None = None) -> list[Walk]:
+    """Lock up to `limit` enrolments of live journeys (or of this one) that are due, oldest first; rows held by others
+    are skipped."""
+    rows = _due(now) if journey is None else Enrolment.objects.filter(DUE, journey=journey, due_at__lte=now)
     if connection.features.has_select_for_update_skip_locked:
         rows = rows.select_for_update(skip_locked=True, of=("self",), no_key=True)
     return [_walk(row) for row in rows.order_by("due_at", "id").values_list(*FIELDS)[:limit]]
+
+
+def fits(now: datetime, limit: int) -> bool:
+    """Whether all that is due fits into one batch: then nobody has to take turns."""
+    return _due(now).order_by("due_at", "id")[: limit + 1].count() <= limit
+
+
+def due_journeys(now: datetime) -> list[int]:
+    """Live journeys with somebody due. Whose turn is first moves on with the clock, so that a round that is cut short
+    does not always leave out the same ones."""
+    waiting = Enrolment.objects.filter(DUE, journey=OuterRef("pk"), due_at__lte=now)
+    rows = Journey.objects.filter(Exists(waiting), state=Journey.State.LIVE).order_by("pk")
+    found = list(rows.values_list("pk", flat=True))
+    first = int(now.timestamp()) % len(found) if found else 0
+    return found[first:] + found[:first]
+
+
+def _due(now: datetime) -> QuerySet[Enrolment]:
+    resting = list(Journey.objects.exclude(state=Journey.State.LIVE).values_list("pk", flat=True))
+    rows = Enrolment.objects.filter(DUE, due_at__lte=now)
+    return rows.exclude(journey__in=resting) if resting else rows
 
 
 def claim_one(pk: int) -> list[Walk]:

@@ -12,13 +12,12 @@ from django.db import OperationalError, transaction
 from campaigns.engine.effects import Effect
 from campaigns.engine.intents import execute
 from campaigns.engine.walk import Walk
-from campaigns.graph import Graph, Node
+from campaigns.graph import ERROR, Graph, Node
 from campaigns.plans import Plan
 from campaigns.steps import End, Fail, Go, Intent, Result, Stay
 
 log = logging.getLogger(__name__)
 HOPS = 20
-TRIES = 5
 BACK_OFF = (timedelta(minutes=1), timedelta(minutes=5), timedelta(minutes=30), timedelta(hours=2))
 
 
@@ -72,8 +71,10 @@ def decide_together(group: list[Walk], plan: Plan, now: datetime) -> None:
             return
         log.exception("step %s of journey %s failed for enrolment %s", node.key, plan.journey_key, group[0].id)
         _fail(
-            group[0], Fail(f"{type(error).__name__}: {error}", permanent=bool(getattr(error, "permanent", False))), now
-        )
+            group[0],
+            Fail(f"{type(error).__name__}: {error}", permanent=bool(getattr(error, "permanent", False))),
+            plan.graph, node, now,
+        )  # fmt: skip
         return
     for walk in group:
         _apply(walk, results[walk.id], effects, plan.graph, node, now)
@@ -92,11 +93,11 @@ def _apply(walk: Walk, result: Result, effects: Mapping[str, Effect], graph: Gra
     if isinstance(result, Go):
         _go(walk, result, effects, graph, node, now)
     elif isinstance(result, Stay):
-        _stay(walk, result, now)
+        _stay(walk, result, graph, node, now)
     elif isinstance(result, End):
         walk.end(result.state, result.reason, now)
     else:
-        _fail(walk, result, now)
+        _fail(walk, result, graph, node, now)
 
 
 def _go(walk: Walk, go: Go, effects: Mapping[str, Effect], graph: Graph, node: Node, now: datetime) -> None:
@@ -110,7 +111,7 @@ def _go(walk: Walk, go: Go, effects: Mapping[str, Effect], graph: Graph, node: N
             reasons.append(effect.reason)
             news.update(effect.context)
     if port not in node.next:
-        _fail(walk, Fail(f"the step '{node.type}' has no port '{port}'", permanent=True), now)
+        _fail(walk, Fail(f"the step '{node.type}' has no port '{port}'", permanent=True), graph, node, now)
         return
     if news:
         walk.learn(news)
@@ -119,23 +120,30 @@ def _go(walk: Walk, go: Go, effects: Mapping[str, Effect], graph: Graph, node: N
     walk.arrive(node.next[port], now)
 
 
-def _stay(walk: Walk, stay: Stay, now: datetime) -> None:
+def _stay(walk: Walk, stay: Stay, graph: Graph, node: Node, now: datetime) -> None:
     """Rest. Who has only now begun to wait for a fact is due again at once: the log is then asked anew, in
     another transaction, for what came while this one was open."""
     if stay.due_at is None and not stay.awaiting:
-        _fail(walk, Fail("the step waits for nothing", permanent=True), now)
+        _fail(walk, Fail("the step waits for nothing", permanent=True), graph, node, now)
     elif walk.arrived and stay.awaiting:
         walk.rest(now, stay.awaiting, stay.reason)
     elif not walk.arrived and stay.due_at is not None and stay.due_at <= now:
-        _fail(walk, Fail("the step waits for a time that has passed"), now)
+        _fail(walk, Fail("the step waits for a time that has passed"), graph, node, now)
     else:
         walk.rest(stay.due_at, stay.awaiting, stay.reason)
 
 
-def _fail(walk: Walk, fail: Fail, now: datetime) -> None:
-    """Try again later, a few times; then park with the reason."""
+def _fail(walk: Walk, fail: Fail, graph: Graph, node: Node, now: datetime) -> None:
+    """Try again later, a few times; then do as the node says: let on, let out by its own way, or park."""
+    policy = node.failure
     walk.tries += 1
-    if fail.permanent or walk.tries >= TRIES:
-        walk.park(fail.reason)
-    else:
+    if not fail.permanent and walk.tries < policy.tries:
         walk.retry(now + BACK_OFF[walk.tries - 1], fail.reason)
+        return
+    port = {"skip": "next", "branch": ERROR}.get(policy.then, "")
+    if port not in node.next:
+        walk.park(fail.reason)
+        return
+    walk.leave(now, port=port, reason=f"failed: {fail.reason}")
+    walk.reason = ""
+    walk.arrive(node.next[port], now)

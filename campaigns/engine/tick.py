@@ -9,7 +9,7 @@ from datetime import datetime
 
 from django.db import transaction
 
-from campaigns.engine.claim import BATCH, claim_due, listen
+from campaigns.engine.claim import BATCH, claim_due, due_journeys, fits, listen
 from campaigns.engine.hop import walk_on
 from campaigns.engine.walk import Stop, Walk
 from campaigns.models import Enrolment, Visit
@@ -51,20 +51,27 @@ class Advance:
 
 
 def advance(now: datetime, *, batch: int = BATCH, go_on: Callable[[], bool] = lambda: True) -> Advance:
-    """Move everybody who is due at `now`, batch by batch, until nobody is left or `go_on` says no."""
+    """Move everybody who is due at `now`, batch by batch, until nobody is left or `go_on` says no.
+
+    What fits into one batch is moved together. When more is due the journeys take turns, a batch each, so that one
+    with very many due holds up no other for longer than a round.
+    """
     total = Advance()
     while True:
-        done = tick(now, batch=batch)
-        total += done
-        if not done.claimed or not go_on():
+        before = total.claimed
+        for journey in [None] if fits(now, batch) else due_journeys(now):
+            total += tick(now, batch=batch, journey=journey)
+            if not go_on():
+                return total
+        if total.claimed == before:
             return total
 
 
-def tick(now: datetime, *, batch: int = BATCH) -> Advance:
-    """Move one batch, in one transaction: the statements do not depend on its size, only on how many different
-    nodes people stand at. Several may run at once; each enrolment is moved by one of them."""
+def tick(now: datetime, *, batch: int = BATCH, journey: int | None = None) -> Advance:
+    """Move one batch (of one journey, when given), in one transaction: the statements do not depend on its size, only
+    on how many different nodes people stand at. Several may run at once; each enrolment is moved by one of them."""
     with transaction.atomic():
-        walks = claim_due(now, batch)
+        walks = claim_due(now, batch, journey=journey)
         if not walks:
             return Advance()
         plans = load_plans(walk.version for walk in walks)

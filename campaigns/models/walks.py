@@ -87,6 +87,7 @@ class Enrolment(models.Model):
         ]
         indexes = [
             models.Index(fields=["due_at", "id"], name="enrolment_due", condition=Q(state="active")),
+            models.Index(fields=["journey", "due_at", "id"], name="enrolment_turn", condition=Q(state="active")),
             models.Index(
                 fields=["profile", "awaiting"],
                 name="enrolment_awaiting",

@@ -11,6 +11,7 @@ from typing import Any, ClassVar, Generic, TypeVar
 from common.params import Params
 from common.registry import Registry
 from segments.facts.fact import Fact
+from segments.models import Membership
 
 P = TypeVar("P", bound=Params)
 
@@ -33,10 +34,23 @@ class Entry:
     since: datetime | None = None
 
 
+@dataclass(frozen=True)
+class Member:
+    """Somebody whom a slot lets in: `at` is when the walk begins (None: at once); `key`, when given, makes the entry
+    once instead of the slot."""
+
+    profile: int
+    at: datetime | None = None
+    key: str = ""
+    context: Mapping[str, Any] = field(default_factory=dict)
+
+
 class Trigger(ABC, Generic[P]):
-    """One way into a journey: by facts (`facts`, `match`) or by slots of time over an audience (`slot`)."""
+    """One way into a journey: by facts (`facts`, `match`), by slots of time over people (`slot`, `page`), or only when
+    somebody lets people in. `broadcast`: people enter by the clock, many at once."""
 
     key: ClassVar[str]
+    broadcast: ClassVar[bool] = False
     Params: type[P]
 
     def facts(self, params: P) -> frozenset[str]:
@@ -54,6 +68,22 @@ class Trigger(ABC, Generic[P]):
     def audience(self, params: P) -> str:
         """The key of the segment that enters at a slot, or whose present members may enter at publish; ""."""
         return ""
+
+    def moment(self, params: P, slot: datetime, timezone: str) -> datetime | None:
+        """When the walk of a person in that zone begins; None: at once."""
+        return None
+
+    def page(self, params: P, slot: datetime, last: int, limit: int) -> tuple[list[Member], int | None]:
+        """The people of a slot whose ids follow `last`, in their order and at most `limit`, and where the next page
+        begins; None when there is none. By default the members of the audience."""
+        rows = Membership.objects.filter(segment__key=self.audience(params), profile__gt=last).order_by("profile")
+        found = list(rows.values_list("profile_id", "profile__timezone")[:limit])
+        members = [Member(pk, self.moment(params, slot, timezone)) for pk, timezone in found]
+        return members, found[-1][0] if len(found) == limit else None
+
+    def provides(self, params: P) -> frozenset[str]:
+        """Variables that every walk it begins has."""
+        return frozenset({"event"}) if self.facts(params) else frozenset()
 
     @abstractmethod
     def say(self, params: P, language: str) -> str:

@@ -1,20 +1,23 @@
-"""Enter by the clock: once, or every day, week or month at a wall time, over the members of a segment."""
+"""Enter by the clock over the members of a segment: once, every day, week or month, or by a calendar's rule (RRULE)."""
 
 from __future__ import annotations
 
 from datetime import date, datetime, time, timedelta
-from typing import ClassVar, Literal, Self
+from functools import lru_cache
+from typing import Any, ClassVar, Literal, Self
 from zoneinfo import ZoneInfo
 
+from dateutil.rrule import DAILY, rrule, rrulestr  # type: ignore[import-untyped]
 from django.conf import settings
 from django.utils.translation import gettext as _
 from pydantic import Field, field_validator, model_validator
 
 from campaigns.triggers import Trigger, triggers
+from campaigns.triggers._local import FIRST, RECIPIENT, closes, moment_of, opens
+from campaigns.triggers._segment import missing
 from common.params import Params
 from common.periods import is_zone, local_date, resolve, zone
 from common.text import say
-from segments.models import Segment
 
 LOOK_BACK = {"day": 3, "week": 9, "month": 63}  # days that surely hold the latest slot
 EVERY = {"day": ("every day", "每天"), "week": ("every week", "每周"), "month": ("every month", "每月")}
@@ -22,7 +25,10 @@ EVERY = {"day": ("every day", "每天"), "week": ("every week", "每周"), "mont
 
 class ScheduleParams(Params):
     """`on` a date (once), or `every` day, week (on `weekday`, 1 is Monday) or month (on `day`; the last day of a
-    shorter month), `at` a wall time in `zone` (the workspace's when empty)."""
+    shorter month), `at` a wall time in `zone` (the workspace's when empty; "recipient": where each person lives).
+
+    With `rrule` (RFC 5545: "FREQ=WEEKLY;INTERVAL=2;BYDAY=TU,TH") `on` is the day from which it counts.
+    """
 
     segment: str = Field(min_length=1, max_length=80)
     at: time
@@ -31,6 +37,7 @@ class ScheduleParams(Params):
     weekday: int = Field(default=1, ge=1, le=7)
     day: int = Field(default=1, ge=1, le=31)
     zone: str = ""
+    rrule: str = Field(default="", max_length=200)
 
     @field_validator("on")
     @classmethod
@@ -43,7 +50,7 @@ class ScheduleParams(Params):
     @field_validator("zone")
     @classmethod
     def _known(cls, value: str) -> str:
-        if value and not is_zone(value):
+        if value and value != RECIPIENT and not is_zone(value):
             raise ValueError(f"'{value}' is not a time zone")
         return value
 
@@ -53,22 +60,41 @@ class ScheduleParams(Params):
             raise ValueError("say either 'on' which day, or 'every' what")
         if self.at.tzinfo is not None:
             raise ValueError("'at' is a wall time without a zone, such as 10:00")
+        if self.rrule and self.on is None:
+            raise ValueError(say("'rrule' needs 'on', the day from which it counts", "'rrule' 须配 'on'，即起算日"))
+        if self.rrule and _rule(self.rrule, self.on, self.at) is None:
+            raise ValueError(
+                say(
+                    "'rrule' is no rule of days such as FREQ=WEEKLY;BYDAY=TU, or never comes true",
+                    "'rrule' 不是按日的规则（如 FREQ=WEEKLY;BYDAY=TU），或永不成立",
+                )
+            )
         return self
 
 
 @triggers.register("schedule")
 class Schedule(Trigger[ScheduleParams]):
     key: ClassVar[str] = "schedule"
+    broadcast: ClassVar[bool] = True
     Params = ScheduleParams
 
     def slot(self, params: ScheduleParams, after: datetime | None, now: datetime) -> datetime | None:
-        """The latest occurrence in (after, now]: a gap of the clock moves it, a fold takes the first."""
-        tz = _zone(params)
+        """The latest occurrence in (after, now]: a gap of the clock moves it, a fold takes the first.
+
+        One that comes to everybody where they live is open until it has come to the last; asking for it again is the
+        same slot.
+        """
+        local = params.zone == RECIPIENT
+        tz = FIRST if local else _zone(params)
         for day in _days(params, now, tz):
-            instant = resolve(datetime.combine(day, params.at), tz)
+            instant = opens(day, params.at) if local else resolve(datetime.combine(day, params.at), tz)
             if instant <= now:
-                return instant if after is None or instant > after else None
+                over = closes(day, params.at) if local else instant
+                return instant if after is None or over > after else None
         return None
+
+    def moment(self, params: ScheduleParams, slot: datetime, timezone: str) -> datetime | None:
+        return moment_of(slot, timezone) if params.zone == RECIPIENT else None
 
     def audience(self, params: ScheduleParams) -> str:
         return params.segment
@@ -76,14 +102,27 @@ class Schedule(Trigger[ScheduleParams]):
     def say(self, params: ScheduleParams, language: str) -> str:
         clock = f"{params.at:%H:%M}"
         when = (f"on {params.on}", f"{params.on}") if params.on else EVERY[params.every or "day"]
+        if params.rrule:
+            when = (f"from {params.on} by {params.rrule}", f"自 {params.on} 起按 {params.rrule}")
+        if params.zone == RECIPIENT:
+            clock += say(" local time", "（当地时间）", language)
         return say(
             f"For “{params.segment}”, {when[0]} at {clock}", f"{when[1]} {clock}，面向“{params.segment}”", language
         )
 
     def check(self, params: ScheduleParams) -> list[str]:
-        if not Segment.objects.filter(key=params.segment).exclude(state="archived").exists():
-            return [_("there is no segment '%(key)s'") % {"key": params.segment}]
-        return []
+        return missing(params.segment)
+
+
+@lru_cache(maxsize=256)
+def _rule(text: str, on: date | None, at: time) -> Any:
+    """The rule read; None when it is none, asks for more than one time a day, or never comes true."""
+    try:
+        rule = rrulestr(text, dtstart=datetime.combine(on or date(2000, 1, 1), at.replace(tzinfo=None)))
+        plain = isinstance(rule, rrule) and rule._freq <= DAILY and len(rule._timeset or ()) == 1
+        return rule if plain and next(iter(rule), None) is not None else None
+    except (ValueError, TypeError, KeyError, AttributeError, OverflowError):
+        return None
 
 
 def _zone(params: ScheduleParams) -> ZoneInfo:
@@ -92,6 +131,10 @@ def _zone(params: ScheduleParams) -> ZoneInfo:
 
 def _days(params: ScheduleParams, now: datetime, tz: ZoneInfo) -> list[date]:
     """Local days on which it may occur, latest first."""
+    if params.rrule:
+        rule = _rule(params.rrule, params.on, params.at)
+        last = rule.before(now.astimezone(tz).replace(tzinfo=None), inc=True) if rule else None
+        return [last.date()] if last else []
     if params.on is not None:
         return [params.on]
     today = local_date(now, tz)

@@ -22,6 +22,10 @@ DAY = timedelta(days=1)
 SAMPLES = {
     "segment_entered": {"segment": "vip"},
     "fact": {"fact": "Signed Up", "filter": {"plan": "pro"}, "key": "order_id"},
+    "segment_left": {"segment": "vip"},
+    "date_trait": {"trait": "birthday", "offset": -7, "at": "09:00", "leap": "03-01", "segment": "vip"},
+    "api": {"needs": ["order_id"], "key": "order_id"},
+    "manual": {},
     "schedule": {"segment": "vip", "at": "10:00", "every": "week", "weekday": 5, "zone": "Europe/London"},
 }
 
