@@ -272,6 +272,7 @@ def _results(
 
 def _result(one: Mapping[str, Any], row: Enrolment | None, missing: Sequence[str], known: bool) -> dict[str, Any]:
     kind, value = _who(one)
+    said: dict[str, Any]
     if row is None and known and missing:
         said = {"status": "refused", "reason": f"needs:{','.join(missing)}", "enrolment": None, "held_out": False}
     elif row is None:
