@@ -31,7 +31,7 @@ from messaging.models import Template
 from messaging.publish import Unconfirmed, publish_template
 from messaging.render import Rendered, RenderError
 from messaging.render.words import translated
-from messaging.trial import anybody, preview_as, send_trial
+from messaging.trial import Reach, anybody, preview_as, reach_of, send_trial
 from segments.models import Profile
 from segments.people import NobodyFound, find_person
 
@@ -90,14 +90,16 @@ class EditorRoutes(Page):
 
     @route("<int:pk>/test/", "messaging.testsend_template")
     def test(self, request: HttpRequest, pk: int) -> HttpResponse:
-        """Send the saved draft to one address, outside the ledger: no cap counts it, no report shows it."""
+        """Send the saved draft to an address, a person's devices or the account's group, outside the ledger: no cap
+        counts it, no report shows it."""
         template, now, wish = self.find(request, pk), clock.now(), asked(request, request.POST)
         to, where = request.POST.get("to", "").strip()[:254], reverse("admin:messaging_template_change", args=[pk])
-        if wish.trouble:
-            complain(request, [wish.trouble])
+        hidden = reach_of(template.channel) is Reach.DEVICES and not request.user.has_perm(SEES)
+        if trouble := wish.trouble or (gettext("To name a person takes the right to see people.") if hidden else ""):
+            complain(request, [trouble])
             return self.back(request, where)
         try:
-            said = send_trial(template, to=to, locale=wish.locale, profile=wish.person)
+            said = send_trial(template, to=to, locale=wish.locale, profile=wish.person, now=now)
         except (RenderError, Invalid, ChannelError) as error:
             complain(request, list(getattr(error, "problems", [error])))
             return self.back(request, where)

@@ -26,7 +26,7 @@ from messaging.models import Block, Template, TemplateVersion
 from messaging.publish import draft_of
 from messaging.render.reference import FILTERS, VARIABLES
 from messaging.saves import saving
-from messaging.trial import living
+from messaging.trial import living, reach_of
 from segments.models import EventProperty, Trait
 
 
@@ -118,6 +118,7 @@ class TemplateAdmin(ClickRoutes, EditorRoutes, HistoryRoutes, GalleryRoutes, NoD
         return {
             "people": living().order_by("-pk")[:8],
             "locales": spelt(content),
+            "reach": str(reach_of(template.channel)) if template and template.channel in channels else "",
             "newest": newest,
             "changed": template is not None and _differs(template, newest),
             "variables": VARIABLES,

@@ -130,6 +130,7 @@ class Channel(ABC):
     tracks_opens: ClassVar[bool] = False
     needs_address: ClassVar[bool] = True  # False: the profile itself is the address (inbox)
     registers: ClassVar[bool] = False  # True: a person is reached by the devices that their app registers
+    stores: ClassVar[bool] = False  # True: the row of the ledger is the message, and nothing leaves the house
     group: ClassVar[int] = 20  # messages marked in one commit, at most
     transports: ClassVar[tuple[str, ...]] = ()
     batches: ClassVar[frozenset[str]] = frozenset()  # transports that can take several messages in one call

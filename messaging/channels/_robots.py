@@ -16,7 +16,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from common import http
-from messaging.channels import _http
+from messaging.channels import Outcome, _http
 
 JSON = {"Content-Type": "application/json"}
 BUSY = frozenset({429, 503})
@@ -26,7 +26,7 @@ BUSY = frozenset({429, 503})
 class Codes:
     """A provider's numbers: `names` of the number in the body, the first present counts. What is not listed is a
     refusal of the message; `unsure` are answers that do not say whether it was taken ("system busy"); who is throttled
-    waits for `wait`."""
+    waits for `wait`, unless Retry-After or the header `reset` says how long."""
 
     names: tuple[str, ...] = ("errcode",)
     text: str = "errmsg"
@@ -34,6 +34,7 @@ class Codes:
     account: frozenset[int] = frozenset()
     unsure: frozenset[int] = frozenset({-1})
     wait: timedelta = timedelta(minutes=1)
+    reset: str = ""
 
     def number(self, said: Mapping[str, Any]) -> int | None:
         return next((said[name] for name in self.names if type(said.get(name)) is int), None)
@@ -57,10 +58,24 @@ class Codes:
         said, status = _http.parsed(answer.body), answer.status
         number = self.number(said)
         if number is not None and status < 500 and status != 429 and (number != 0 or status == 200):
-            return replace(self.judge(said, number, at), said=said)
+            return self._in_time(replace(self.judge(said, number, at), said=said), answer, at)
         if status in BUSY:
-            return self.later(f"HTTP {status}", at)
+            return self._in_time(self.later(f"HTTP {status}", at), answer, at)
         return replace(_http.by_status(answer, at), said=said)
+
+    def _in_time(self, verdict: _http.Verdict, answer: http.Answer, at: datetime | None) -> _http.Verdict:
+        """Of what is throttled: when the provider itself says that it may be tried again."""
+        asked = _http.retry_at(answer, at) or self._reset(answer, at)
+        if verdict.answer.outcome is not Outcome.TRANSIENT or not verdict.answer.slows or asked is None:
+            return verdict
+        return replace(verdict, answer=replace(verdict.answer, retry_at=asked))
+
+    def _reset(self, answer: http.Answer, at: datetime | None) -> datetime | None:
+        """The same by a header of the provider's own, in seconds."""
+        text = answer.headers.get(self.reset, "").strip()
+        if not self.reset or at is None or not text.isascii() or not text.isdecimal():
+            return None
+        return at + min(timedelta(seconds=int(text[:9])), _http.LONGEST_WAIT)
 
 
 def ask(url: str, payload: Mapping[str, Any] | None, codes: Codes, at: datetime | None) -> _http.Verdict:

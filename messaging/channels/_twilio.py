@@ -7,7 +7,7 @@ https://www.twilio.com/docs/messaging/api/message-resource and https://www.twili
 from __future__ import annotations
 
 import base64
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 from urllib.parse import quote, urlencode
 
@@ -16,12 +16,17 @@ from messaging.channels import Bounce, ChannelError, Outgoing, Sender, _http, _s
 from messaging.channels._http import base_of, setting
 
 HOST = "https://api.twilio.com"
-# 14107 and 20429 too many requests, 21611 the sender's queue is full, 30001 queue overflow, 63038 the day's limit.
-THROTTLED = frozenset({14107, 20429, 21611, 30001, 63038})
-# Keys (20003, 20004, 20005, 20404), the sender's number or service (21212, 21603, 21606, 21659–21661, 21701–21705).
-ACCOUNT = frozenset(
-    {20003, 20004, 20005, 20404, 21212, 21603, 21606, 21659, 21660, 21661, 21701, 21702, 21703, 21704, 21705}
-)
+# 20429 too many requests, 21611 the sender's queue is full, 30001 queue overflow, 30022 the carriers' rate, 63017
+# messages a second, 63038 the day's limit.
+THROTTLED = frozenset({20429, 21611, 30001, 30022, 63017, 63038})
+PAIR = 14107  # too many between two numbers within 30 seconds: others may still be written to
+PAIR_WAIT = timedelta(minutes=1)
+# Keys (20003, 20004, 20005, 20404), the sender's number or service (21212, 21603, 21606, 21659–21661, 21701–21705), the
+# address of reports (21609), the account suspended (30002).
+ACCOUNT = frozenset({
+    20003, 20004, 20005, 20404, 21212, 21603, 21606, 21609, 21659, 21660, 21661, 21701, 21702, 21703, 21704, 21705,
+    30002,
+})  # fmt: skip
 BOUNCES = {
     21211: Bounce.HARD,
     21217: Bounce.HARD,
@@ -79,21 +84,31 @@ def judged(answer: http.Answer, *, at: datetime | None) -> _http.Verdict:
     """201 with a sid is acceptance; an error says its number. A number that is not listed is this message's."""
     said = _http.parsed(answer.body)
     if answer.status == 201:
-        return _accepted(said.get("sid"), said.get("status"), said.get("error_code"))
+        return _accepted(said.get("sid"), said.get("status"), said.get("error_code"), answer, at)
     number = said.get("code")
     if type(number) is not int or not 400 <= answer.status < 500:
         return _http.by_status(answer, at)
+    if answer.status == 429 and number != PAIR:
+        return _http.throttled(f"twilio {number}", _http.retry_at(answer, at))
+    return _refusal(number, answer, at) or _http.permanent(f"twilio {number}", BOUNCES.get(number, Bounce.NONE))
+
+
+def _refusal(number: object, answer: http.Answer, at: datetime | None) -> _http.Verdict | None:
+    """What a number means by which this message was surely not taken, but may be later; None for any other."""
     code = f"twilio {number}"
-    if number in THROTTLED or answer.status == 429:
+    if number == PAIR:
+        return _http.later(code, _http.retry_at(answer, at) or (at + PAIR_WAIT if at else None))
+    if number in THROTTLED:
         return _http.throttled(code, _http.retry_at(answer, at))
     if number in ACCOUNT or answer.status == 401:
         return _http.refused(code)
-    return _http.permanent(code, BOUNCES.get(number, Bounce.NONE))
+    return None
 
 
-def _accepted(sid: object, status: object, error: object) -> _http.Verdict:
+def _accepted(sid: object, status: object, error: object, answer: http.Answer, at: datetime | None) -> _http.Verdict:
+    """A resource was made; one that failed at once was not taken, and its error says what that means."""
     if not isinstance(sid, str) or not sid:
         return _http.unknown("HTTP 201 without a sid")
     if status in LOST:
-        return _http.permanent(f"twilio {error or status}")
+        return _refusal(error, answer, at) or _http.permanent(f"twilio {error or status}")
     return _http.sent("201", sid)

@@ -25,7 +25,7 @@ class DingTalkCodes(_robots.Codes):
 
     def judge(self, said: Mapping[str, Any], number: int, at: datetime | None) -> _http.Verdict:
         text = str(said.get(self.text) or "").lower()
-        if number and "too fast" in text:
+        if number and ("too fast" in text or "over limit" in text):
             return self.later(f"errcode {number}", at)
         if number == SECURITY:
             return (_http.permanent if "keyword" in text else _http.refused)(f"errcode {number}")
@@ -33,7 +33,7 @@ class DingTalkCodes(_robots.Codes):
 
 
 CODES = DingTalkCodes(
-    throttled=frozenset({130101, 410100}),
+    throttled=frozenset({90030, 130101, 410100}),
     account=frozenset({300005, 400013, 400101, 400102, 400105}),
     wait=timedelta(minutes=10),
 )

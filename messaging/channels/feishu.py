@@ -17,6 +17,7 @@ from messaging.channels import Channel, Connection, Limit, Outgoing, Sender, _ht
 HOST = "https://open.feishu.cn"
 BODY = 20 * 1024  # bytes of the whole request
 SIGNATURE = 128  # bytes that time stamp and signature add to it
+GATEWAY = 99991400  # the platform's own limit, with HTTP 429 or, of older interfaces, 400
 BUSY = 9499  # says "too many request", but also "Bad Request" for a body it cannot read
 
 
@@ -31,8 +32,9 @@ class FeishuCodes(_robots.Codes):
 CODES = FeishuCodes(
     names=("code", "StatusCode"),
     text="msg",
-    throttled=frozenset({BUSY, 11232}),
-    account=frozenset({19001, 19021, 19022}),
+    throttled=frozenset({BUSY, 11232, GATEWAY}),
+    account=frozenset({19001, 19007, 19021, 19022}),
+    reset="x-ogw-ratelimit-reset",
 )
 
 

@@ -18,6 +18,7 @@ class InboxChannel(Channel):
     html: ClassVar[frozenset[str]] = frozenset({"body"})
     medium: ClassVar[str] = "inbox"
     needs_address: ClassVar[bool] = False
+    stores: ClassVar[bool] = True
     group: ClassVar[int] = 200
 
     def address_of(self, traits: Mapping[str, Any]) -> str:

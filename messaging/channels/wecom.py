@@ -34,7 +34,7 @@ STALE = frozenset({40014, 42001})  # invalid and expired access token
 EARLY = 120  # seconds before its end that a token is renewed
 CODES = _robots.Codes(
     throttled=frozenset({45009, 45011, 45033}),
-    account=frozenset({40001, 40013, 40056, 40091, 48002, 60011, 60020, 301002, *STALE}),
+    account=frozenset({40001, 40013, 40056, 40091, 48002, 50003, 60011, 60020, 301002, *STALE}),
 )
 _USER = re.compile(r"[a-z0-9][a-z0-9_.@-]{0,63}")  # "@all" and "a|b" would be more than one person
 

@@ -14,7 +14,7 @@ from messaging.channels import Channel, Connection, Limit, Outgoing, Sender, _ht
 
 HOST = "https://qyapi.weixin.qq.com"
 LIMITS = {"text": 2048, "markdown": 4096}
-CODES = _robots.Codes(throttled=frozenset({45009, 45033}), account=frozenset({93000, 93008, 60020}))
+CODES = _robots.Codes(throttled=frozenset({45009, 45033}), account=frozenset({93000, 93004, 93008, 60020}))
 
 
 @channels.register("wecom_robot")

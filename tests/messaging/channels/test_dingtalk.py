@@ -45,6 +45,10 @@ def test_the_signature_is_the_documented_one(gateway: Gateway) -> None:
             {"errcode": 130101, "errmsg": "send too fast"},
             Answer(Outcome.TRANSIENT, "errcode 130101", retry_at=AT + timedelta(minutes=10)),
         ),
+        (
+            {"errcode": 90030, "errmsg": "webhook over limit"},
+            Answer(Outcome.TRANSIENT, "errcode 90030", retry_at=AT + timedelta(minutes=10)),
+        ),
         ({"errcode": 310000, "errmsg": "keywords not in content"}, Answer(Outcome.PERMANENT, "errcode 310000")),
         ({"errcode": 310000, "errmsg": "sign not match"}, Answer(Outcome.TRANSIENT, "errcode 310000")),
         ({"errcode": -1, "errmsg": "busy"}, Answer(Outcome.UNKNOWN, "errcode -1")),

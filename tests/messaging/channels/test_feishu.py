@@ -56,3 +56,23 @@ def test_the_signature_is_the_documented_one(gateway: Gateway) -> None:
 def test_what_it_says_decides(gateway: Gateway, status: int, said: Any, expected: Answer) -> None:
     gateway.play = lambda asked: Said(status, said)
     assert send("feishu", account(gateway, "says"), "") == [expected]
+
+
+@pytest.mark.parametrize(
+    ("status", "header", "seconds"),
+    [
+        (429, ("x-ogw-ratelimit-reset", "52"), 52),
+        (400, ("x-ogw-ratelimit-reset", "52"), 52),
+        (429, ("Retry-After", "7"), 7),
+        (429, ("x-ogw-ratelimit-reset", "soon"), 60),
+        (400, ("x-ogw-ratelimit-reset", "999999999999"), 24 * 3600),
+    ],
+)
+def test_the_platforms_limit_is_waited_for_as_it_says(
+    gateway: Gateway, status: int, header: tuple[str, str], seconds: int
+) -> None:
+    said = {"code": 99991400, "msg": "request trigger frequency limit"}
+    gateway.play = lambda asked: Said(status, said, (header,))
+    (answer, rest) = send("feishu", account(gateway, "limit"), "", "")
+    assert (answer.outcome, answer.retry_at) == (Outcome.TRANSIENT, AT + timedelta(seconds=seconds))
+    assert (answer.slows, rest) == (True, Answer(Outcome.NOT_BEGUN))

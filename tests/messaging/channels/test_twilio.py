@@ -12,7 +12,7 @@ from messaging.channels import Answer, ChannelError, Outcome, Sender
 from messaging.models import Account
 from messaging.outbox.accounts import sender_of
 from tests.messaging.channels import sending
-from tests.messaging.channels.gateway import DROP, Asked, Gateway, Said
+from tests.messaging.channels.gateway import DROP, Asked, Gateway, Said, script
 from tests.messaging.channels.sending import AT
 
 SID, TOKEN, SHOP = "AC" + "0" * 32, "t0ken-s3cret", "+15005550006"
@@ -99,6 +99,14 @@ def test_a_throttle_says_when_and_spares_the_rest(provider: Gateway) -> None:
     assert len(provider.asked) == 2
 
 
+def test_too_many_between_two_numbers_concerns_no_other(provider: Gateway) -> None:
+    provider.play = script(error(429, 14107), Said(201, {"sid": "SM2", "status": "queued"}))
+    assert send(account(provider, "pair"), GOOD, GOOD) == [
+        Answer(Outcome.TRANSIENT, "twilio 14107", retry_at=AT + timedelta(minutes=1)),
+        Answer(Outcome.SENT, "201", "SM2"),
+    ]
+
+
 @pytest.mark.parametrize(
     ("said", "expected"),
     [
@@ -111,6 +119,10 @@ def test_a_throttle_says_when_and_spares_the_rest(provider: Gateway) -> None:
         (Said(302, b"", (("Location", "/elsewhere"),)), Answer(Outcome.UNKNOWN, "HTTP 302")),
         (error(429, 20429), Answer(Outcome.TRANSIENT, "twilio 20429")),
         (error(400, 21617), Answer(Outcome.PERMANENT, "twilio 21617")),
+        (error(400, 63017), Answer(Outcome.TRANSIENT, "twilio 63017")),
+        (error(400, 21609), Answer(Outcome.TRANSIENT, "twilio 21609")),
+        (Said(201, {"sid": "SM1", "status": "failed", "error_code": 30001}), Answer(Outcome.TRANSIENT, "twilio 30001")),
+        (Said(201, {"sid": "SM1", "status": "failed", "error_code": 30002}), Answer(Outcome.TRANSIENT, "twilio 30002")),
     ],
 )
 def test_only_a_documented_answer_is_an_answer(provider: Gateway, said: Said, expected: Answer) -> None:
