@@ -30,6 +30,8 @@ _SAID: tuple[tuple[str, str], ...] = (
     (r"\{% set %\} takes one plain name", "{{% set %}} 只能设置一个普通名称"),
     (r"\{% set %\} cannot join or collect values", "{{% set %}} 不能拼接或收集值"),
     (r"'(.+)' is for numbers only", "'{0}' 只能用于数字"),
+    (r"(date|datetime) knows long, short and iso, not '(.*)'", "{0} 只有 long、short 和 iso，没有 '{1}'"),
+    (r"there is no such time zone", "没有这个时区"),
     (r"there is no filter '(.+)'", "没有过滤器 '{0}'"),
     (r"there is no test '(.+)'", "没有测试 '{0}'"),
     (r"there is no loop\.(.+)", "没有 loop.{0}"),

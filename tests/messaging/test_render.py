@@ -149,7 +149,7 @@ def test_a_moment_is_told_where_the_reader_is(settings: Any, said: Any, zone: st
 
 @pytest.mark.parametrize("source", ["{{ x | date('long', 'Mars') }}", "{{ x | time('../UTC') }}", "{{ x | time(9) }}"])
 def test_a_zone_that_there_is_not_is_said(source: str) -> None:
-    assert tried(source, x="2026-03-02T16:30:00Z")["error"].startswith("there is no time zone '")
+    assert tried(source, x="2026-03-02T16:30:00Z") == {"error": "there is no such time zone"}
 
 
 @pytest.mark.parametrize("said", ["0001-01-01T00:00:00Z", "9999-12-31T23:59:59Z"])
