@@ -78,6 +78,7 @@ NAVIGATION = [
             _list("messaging.account", _("Accounts"), "dns"),
             _list("messaging.topic", _("Topics"), "topic"),
             _list("messaging.address", _("Addresses"), "alternate_email"),
+            _list("messaging.device", _("Devices"), "devices"),
             _list("messaging.suppression", _("Suppressions"), "block"),
             _list("messaging.quarantine", _("Quarantine"), "gpp_maybe"),
             _list("messaging.sendingrule", _("Sending rules"), "rule"),

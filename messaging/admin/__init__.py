@@ -8,6 +8,7 @@ from messaging.admin import (
     addresses,
     books,
     copywriting,
+    devices,
     feeds,
     pauses,
     quarantines,
@@ -21,6 +22,6 @@ from messaging.admin.deliveries import DeliveryAdmin
 from messaging.admin.templates import TemplateAdmin
 
 __all__ = [
-    "BlockAdmin", "DeliveryAdmin", "TemplateAdmin", "accounts", "addresses", "books", "copywriting", "feeds", "pauses",
-    "quarantines", "rules", "suppressions", "timeline", "topics", "words",
+    "BlockAdmin", "DeliveryAdmin", "TemplateAdmin", "accounts", "addresses", "books", "copywriting", "devices", "feeds",
+    "pauses", "quarantines", "rules", "suppressions", "timeline", "topics", "words",
 ]  # fmt: skip

@@ -18,6 +18,7 @@ from common import audit, clock
 from common.admin import LargePage, ReadOnly, reason_of, route, show
 from common.models import AuditEntry
 from messaging.admin.outbox import OutboxPages
+from messaging.fallback import fallback_of
 from messaging.models import Delivery
 from messaging.outbox import pauses
 from messaging.outbox.resend import resend, resendable
@@ -73,6 +74,7 @@ class DeliveryAdmin(ReadOnly, OutboxPages, LargePage):
             row=row,
             original=row,
             why=why(row),
+            ways=_ways(row),
             tries=row.tries.select_related("account").order_by("n"),
             receipts=row.receipts.order_by("at", "pk"),
             audit=AuditEntry.objects.filter(subject=f"delivery:{row.public_id}").order_by("at"),
@@ -138,3 +140,12 @@ class DeliveryAdmin(ReadOnly, OutboxPages, LargePage):
     @admin.display(description=_("because of"))
     def origin(self, row: Delivery) -> str:
         return " · ".join(part for part in (row.journey or row.campaign, row.node) if part) or "–"
+
+
+def _ways(row: Delivery) -> dict[str, Any] | None:
+    """The ways of a message that has several: those that failed and why, the one under way, how many are left."""
+    found = fallback_of(row)
+    if found is None:
+        return None
+    tried = [{**one, "why": in_words(one["reason"])} for one in found.story]
+    return {"tried": tried, "now": found.delivery, "left": len(found.versions), "ended": found.ended_at}

@@ -17,6 +17,7 @@ from campaigns.install import install_recipe
 from campaigns.models import Conversion, Credit, Enrolment, Journey, Touch, Visit
 from common import audit
 from common.models import ApiKey, Heartbeat, Parked, Tick
+from messaging.devices import register
 from messaging.models import (
     Account,
     Attempt,
@@ -302,6 +303,8 @@ def _operations(folks: list[Profile], now: datetime, users: dict[str, User], sou
     Parked.objects.get_or_create(
         reader="touches", subject="event:42", defaults={"at": now, "reason": "ValueError: no such link", "tries": 3}
     )
+    device = register(folks[0], "push", "token-of-mei", keys={}, label="Pixel 9", now=now)
+    assert device.pk
     flood = Quarantine.objects.create(provider="mail", kind="hard", words=212, messages=480, opened_at=now)
     row = Delivery.objects.filter(state="accepted", ghost=False)[0]
     Receipt.objects.create(

@@ -17,7 +17,7 @@ from django.utils import timezone
 from campaigns.models import Enrolment, Journey
 from common.models import ApiKey, AuditEntry, Parked
 from common.models.keys import hash_key
-from messaging.models import Address, Delivery, Pause, Quarantine, Receipt, Suppression, Template
+from messaging.models import Address, Delivery, Device, Fallback, Pause, Quarantine, Receipt, Suppression, Template
 from segments.models import Membership, Segment, SegmentRun
 from segments.rules.compile import living
 
@@ -327,6 +327,33 @@ def test_parked_work_is_tried_again_from_its_page(shop: Any, login: Any) -> None
     assert audited("parked.retry").reason == "the channel is back"
     address.refresh_from_db()
     assert "*" in address.refusals
+
+
+def test_a_device_is_removed_by_name_and_its_token_is_never_shown(shop: Any, login: Any) -> None:
+    device = Device.objects.get(label="Pixel 9")
+    page = login("viewer").get(reverse("admin:messaging_device_change", args=[device.pk])).content.decode()
+    assert "Pixel 9" in page
+    assert "token-of-mei" not in page
+    person = login("viewer").get(reverse("admin:segments_profile_change", args=[device.address.profile_id]))
+    assert "Pixel 9" in person.content.decode()
+    assert post(login("viewer"), "messaging_device_remove", device.pk, reason="x").status_code == 403
+    assert "no more messages" in said(post(login("sender"), "messaging_device_remove", device.pk, reason="stolen"))
+    assert "gone already" in said(post(login("sender"), "messaging_device_remove", device.pk, reason="stolen"))
+    device.refresh_from_db()
+    assert device.gone_at is not None
+    assert device.gone_because == "by hand: stolen"
+    assert audited("device.remove").reason == "stolen"
+
+
+def test_a_message_tells_the_ways_that_were_tried_before(shop: Any, login: Any) -> None:
+    row = Delivery.objects.filter(channel="email", ghost=False)[0]
+    story = [
+        {"delivery": "11111111-1111-4111-8111-111111111111", "channel": "push", "version": 1, "reason": "no_address"}
+    ]
+    Fallback.objects.create(delivery=row, key=row.dedupe_key, versions=[1, 2], planned_at=row.planned_at, story=story)
+    text = said(login("viewer").get(reverse("admin:messaging_delivery_change", args=[row.pk])))
+    assert "left to try: 2" in text
+    assert "the person has no address in this channel" in text
 
 
 def test_words_in_quarantine_are_decided_about_once_and_with_a_reason(shop: Any, login: Any) -> None:
