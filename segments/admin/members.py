@@ -56,7 +56,7 @@ class SegmentRunAdmin(ReadOnly, LargePage):
     list_select_related = ["segment"]
     ordering = ["-id"]
     sortable_by: list[str] = []
-    fields = [*list_display, "the_choice", "as_of", "finished_at", "error"]
+    fields = [*list_display, "the_choice", "as_of", "seen_at", "finished_at", "error"]
 
     @admin.display(description=_("segment"))
     def the_segment(self, run: SegmentRun) -> SafeString | str:

@@ -92,6 +92,9 @@ class RunSerializer(serializers.Serializer[SegmentRun]):
     size = serializers.IntegerField()
     as_of = serializers.DateTimeField()
     started_at = serializers.DateTimeField()
+    seen_at = serializers.DateTimeField(
+        allow_null=True, help_text="The last sign of life; a run that gives none for ten minutes has failed"
+    )
     finished_at = serializers.DateTimeField(allow_null=True)
     error = serializers.CharField()
 
