@@ -108,11 +108,11 @@ def everybody() -> Q:
     return Q(pk__isnull=False)
 
 
-def by_key(model: type[Model], key: str) -> Subquery:
-    """The id of the row with this key, to compare a foreign key with. It is looked up once, so that what points to
-    the row is found by its own index; a join to the key makes PostgreSQL guess how many rows that will be, and at a
-    million people it guessed a plan thirty times dearer."""
-    return Subquery(model._default_manager.filter(key=key).order_by().values("pk"))
+def by_key(model: type[Model], key: str, column: str = "pk") -> Subquery:
+    """The id (or another column) of the row with this key, to compare a foreign key with. It is looked up once, so
+    that what points to the row is found by its own index; a join to the key makes PostgreSQL guess how many rows that
+    will be, and at a million people it guessed a plan thirty times dearer."""
+    return Subquery(model._default_manager.filter(key=key).order_by().values(column))
 
 
 Ids = Collection[int] | None

@@ -7,6 +7,7 @@ from django.db.models import F, Q
 from django.utils.translation import gettext_lazy as _
 
 from common.models.named import Named
+from common.semijoin import by_key
 from common.states import in_choices
 from segments.models.people import Profile
 
@@ -89,6 +90,14 @@ class Membership(models.Model):
 
     def __str__(self) -> str:
         return f"{self.segment_id}:{self.profile_id}"
+
+
+def members_of(key: str) -> models.QuerySet[Membership]:
+    """The members of the segment with this key, for a condition about many people: what is to be known of the segment
+    is looked up once, while a join to it would be made for each of its rows."""
+    generation = by_key(Segment, key, "generation")
+    counted = Q(counts_until__isnull=True) | Q(counts_until__gt=generation)
+    return Membership.rows.filter(counted, segment=by_key(Segment, key), counts_from__lte=generation)
 
 
 class SegmentRun(models.Model):

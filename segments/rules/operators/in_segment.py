@@ -5,9 +5,10 @@ from __future__ import annotations
 from django.db.models import Q
 
 from common.params import Params
-from common.semijoin import by_key, has
+from common.semijoin import has
 from common.text import say
-from segments.models import Membership, Segment
+from segments.models import Segment
+from segments.models.groups import members_of
 from segments.rules.operators import At, Operator, Reads, operators
 from segments.rules.operators._words import Text
 
@@ -27,7 +28,7 @@ class InSegment(Operator[InSegmentParams]):
     Params = InSegmentParams
 
     def q(self, params: InSegmentParams, at: At) -> Q:
-        return has(Membership.objects.filter(segment=by_key(Segment, params.segment)), at.among)
+        return has(members_of(params.segment), at.among)
 
     def say(self, params: InSegmentParams, language: str) -> str:
         return say(f"is in the segment “{params.segment}”", f"属于人群“{params.segment}”", language)

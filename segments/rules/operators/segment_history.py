@@ -9,10 +9,11 @@ from django.db.models import Q
 
 from common import jsonsql
 from common.params import Params
-from common.semijoin import by_key, has
+from common.semijoin import has
 from common.text import say
 from segments.facts.names import SEGMENT_ENTERED, SEGMENT_LEFT
-from segments.models import Event, Membership, Segment
+from segments.models import Event, Segment
+from segments.models.groups import members_of
 from segments.rules.operators import At, Edge, Operator, Reads, operators
 from segments.rules.operators._words import Days, Text, say_window, within
 
@@ -45,7 +46,7 @@ class SegmentHistory(Operator[SegmentHistoryParams]):
         moved = moved.filter(jsonsql.equals("properties", "segment", params.segment))
         found = has(within(moved, "occurred_at", params.days, at), at.among)
         if params.how == "was_in":
-            return found | has(Membership.objects.filter(segment=by_key(Segment, params.segment)), at.among)
+            return found | has(members_of(params.segment), at.among)
         return found
 
     def say(self, params: SegmentHistoryParams, language: str) -> str:
