@@ -39,7 +39,7 @@ pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(1500)
 @pytest.fixture
 def size(prove: bool) -> tuple[int, int, int]:
     """Households, days, minutes between two looks."""
-    return (250, 90, 360) if prove else (40, 20, 1440)
+    return (250, 90, 360) if prove else (60, 24, 1440)
 
 
 @pytest.fixture
