@@ -21,6 +21,14 @@ def used(pid: int | None) -> float:
     return 0.0
 
 
+def session() -> float:
+    """Seconds of the database's session of this process."""
+    from django.db import connection
+
+    link = connection.connection
+    return used(link.info.backend_pid if link is not None else None)
+
+
 def chores(backend: int) -> float:
     """Seconds of the database's own processes (writer, checkpointer, WAL), which are children of a session's parent
     and serve no client."""

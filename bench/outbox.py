@@ -166,13 +166,9 @@ def _part(part: str, port: int, count: int) -> None:
 
 def _spent() -> budget.Spent:
     """Processor seconds of this process, its renderer and its session so far."""
-    from django.db import connection
-
     from messaging.render import kept
 
-    link = connection.connection
-    session = link.info.backend_pid if link is not None else None
-    return {"sender": time.process_time(), "renderer": budget.used(kept.pid()), "session": budget.used(session)}
+    return {"sender": time.process_time(), "renderer": budget.used(kept.pid()), "session": budget.session()}
 
 
 def _ours(parts: dict[str, float]) -> Iterator[int]:

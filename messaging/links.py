@@ -22,6 +22,7 @@ from messaging.places import Place
 from messaging.tokens import Purpose
 
 KEPT = 2000
+_LETTERS = {Purpose.UNSUBSCRIBE: "u", Purpose.PREFERENCES: "p", Purpose.VIEW: "v"}
 
 
 @dataclass(frozen=True)
@@ -118,5 +119,4 @@ def open_url(delivery: int, address: int | None) -> str:
 
 def page_url(purpose: Purpose, delivery: int, address: int | None) -> str:
     """The address of a recipient's page: unsubscribe, preferences, view."""
-    letter = {Purpose.UNSUBSCRIBE: "u", Purpose.PREFERENCES: "p", Purpose.VIEW: "v"}[purpose]
-    return f"{settings.PUBLIC_URL}/{letter}/{tokens.make(purpose, delivery, address)}"
+    return f"{settings.PUBLIC_URL}/{_LETTERS[purpose]}/{tokens.make(purpose, delivery, address)}"

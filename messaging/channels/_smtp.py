@@ -25,7 +25,7 @@ LOGIN = frozenset({530, 534, 535, 538})  # a log-in is missing or wrong (RFC 495
 BUSY = frozenset({421, 452, 454})  # at RCPT: the server, not the mailbox; other 4xx there concern one recipient
 Steps = tuple[tuple[str, str, str, int], ...]  # where a refusal counts, verb, argument, code that is wanted
 Build = Callable[[Outgoing, bool], bytes]  # message, whether 8bit is understood → octets ready for DATA
-_ENHANCED = re.compile(r"\b([245]\.\d{1,3}\.\d{1,3})\b")
+_ENHANCED = re.compile(rb"\b([245]\.\d{1,3}\.\d{1,3})\b")
 _LOST = (smtplib.SMTPServerDisconnected, OSError)
 _NOT_BEGUN = Answer(Outcome.NOT_BEGUN)
 _local = threading.local()
@@ -213,6 +213,8 @@ def _wants_tls(smtp: smtplib.SMTP, policy: object) -> bool:
 
 def envelope_from(address: str, token: str) -> str:
     """The return path of one message; a mail that has no token (a test) loses the place for it as well."""
+    if "{" not in address:
+        return address
     return address.replace("{token}", token) if token else address.replace("+{token}", "").replace("{token}", "test")
 
 
@@ -232,14 +234,19 @@ def _bare(sender: str) -> str:
 def bounce_of(code: int, text: bytes) -> Bounce:
     """What a refusal at RCPT says about the mailbox (RFC 3463, RFC 5321): 5.1.x that there is none, 5.2.2 that it is
     full; 5.7.x is policy and says nothing about it."""
-    enhanced = _ENHANCED.search(text.decode("utf-8", "replace"))
+    enhanced = _enhanced(text)
     if enhanced:
-        if enhanced[1].startswith("5.1."):
+        if enhanced.startswith("5.1."):
             return Bounce.HARD
-        return Bounce.SOFT if enhanced[1] == "5.2.2" else Bounce.NONE
+        return Bounce.SOFT if enhanced == "5.2.2" else Bounce.NONE
     return {550: Bounce.HARD, 551: Bounce.HARD, 553: Bounce.HARD, 552: Bounce.SOFT}.get(code, Bounce.NONE)
 
 
 def _code(command: str, code: int, text: bytes) -> str:
-    enhanced = _ENHANCED.search(text.decode("utf-8", "replace"))
-    return " ".join(part for part in (command, str(code), enhanced[1] if enhanced else "") if part)
+    return " ".join(filter(None, (command, str(code), _enhanced(text))))
+
+
+def _enhanced(text: bytes) -> str:
+    """The enhanced status code (RFC 3463) in a reply, or ""."""
+    found = _ENHANCED.search(text)
+    return found[1].decode() if found else ""

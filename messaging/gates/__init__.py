@@ -8,7 +8,7 @@ then looks at one row of it, in Python, without a query.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -73,6 +73,11 @@ class Gate(ABC):
     def prepare(self, now: datetime) -> Any:
         """What the gate needs once per group (open pauses, cap policy): at most one query, handed to `judge`."""
         return None
+
+    def ask(self, now: datetime) -> Callable[[], Any]:
+        """Ask for what `prepare` returns; what is returned waits for it. A gate whose `prepare` reads the database asks
+        here (common.compiled), so that one journey serves for all."""
+        return lambda: self.prepare(now)
 
     def lookback(self, now: datetime) -> timedelta:
         """How far back the gate reads `row["recent"]`; zero (the default) when it does not read it."""

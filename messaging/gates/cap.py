@@ -80,6 +80,8 @@ def _over(cap: Cap, row: Row, now: datetime, prepared: Prepared) -> Verdict | No
     if cap.limit == 0:
         return Verdict(Ruling.SKIP, _reason(cap))
     assert cap.limit is not None
+    if not row["recent"] and not row["rivals"]:
+        return None
     start, end = _span(cap, row, now, prepared.fallback)
     counted = sorted(one.at for one in row["recent"] if one.at >= start and cap.concerns(*one.kind))
     if len(counted) >= cap.limit:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from typing import Any, ClassVar
 
+from common.compiled import ask_rows
 from messaging.gates import Gate, Row, Ruling, Verdict, gates
 from messaging.models import Pause
 
 LOOK_AGAIN = timedelta(minutes=15)  # lifting a pause frees its messages at once; this is the net below
 TRANSACTIONAL = "transactional"
+_CHOSEN = ("scope", "value", "until")
 Open = Mapping[tuple[str, str], datetime | None]
 
 
@@ -21,9 +23,12 @@ class PauseGate(Gate):
     key: ClassVar[str] = "pause"
     order: ClassVar[int] = 10
 
+    def ask(self, now: datetime) -> Callable[[], Open]:
+        rows = ask_rows("pauses", lambda _: Pause.objects.filter(ended_at__isnull=True).values_list(*_CHOSEN))
+        return lambda: {(scope, value): until for scope, value, until in rows() if until is None or until > now}
+
     def prepare(self, now: datetime) -> Open:
-        rows = Pause.objects.filter(ended_at__isnull=True).values_list("scope", "value", "until")
-        return {(scope, value): until for scope, value, until in rows if until is None or until > now}
+        return self.ask(now)()
 
     def judge(self, row: Row, now: datetime, prepared: Any) -> Verdict | None:
         if not prepared:

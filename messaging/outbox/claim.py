@@ -11,6 +11,7 @@ from django.db import transaction
 from django.db.models import Exists, OuterRef, Q
 
 from common.faults import faultpoint
+from common.semijoin import among
 from messaging.models import Account, Attempt, Delivery
 from messaging.outbox import pacing
 from messaging.outbox.accounts import stands_in
@@ -59,7 +60,7 @@ def _claim(reserved: pacing.Reserved, now: datetime) -> Claim | None:
         if not ids:
             return None
         token = uuid.uuid4()
-        Delivery.objects.filter(pk__in=ids, state="planned").update(
+        Delivery.objects.filter(among("pk", ids), state="planned").update(
             state="claimed", lease_token=token, lease_until=DatabaseNow(lease_length())
         )
     return Claim(reserved.account, token, ids)

@@ -19,7 +19,7 @@ from django.db import transaction
 from common.faults import faultpoint
 from messaging.models import Account
 from messaging.outbox import ledger
-from messaging.outbox.judge import Judged, judge_rows
+from messaging.outbox.judge import Judged, ask_judged
 from messaging.outbox.parcels import Parcel
 from messaging.outbox.settle import Batch, ask_write, count_states, settle, tell_failures
 from messaging.retry import retrying
@@ -87,7 +87,8 @@ def _judge_under_locks(parcels: Sequence[Parcel], account: Account, token: UUID,
         ledger.durable()
         ledger.lock("segments_profile", people)
         ledger.lock("messaging_address", [parcel.address for parcel in parcels if parcel.address is not None])
-        return judge_rows(ids, token=token, account=account, now=now, final=True, people=people)
+        asked = ask_judged(ids, token=token, account=account, now=now, final=True, people=people)
+    return asked()
 
 
 def _settle_and_mark(
@@ -99,4 +100,4 @@ def _settle_and_mark(
         settled = ask_write(previous, now=now) if previous is not None else dict
         ledger.ask_change(judged.changes, was="claimed", token=token)
         marked = ledger.ask_mark([row["id"] for row in judged.passed], token=token, account=account.pk, now=now)
-        return settled(), marked()
+    return settled(), marked()

@@ -13,11 +13,11 @@ from uuid import UUID
 from django.db.models import CharField, F, Q, QuerySet, TextField, Value
 from django.db.models.functions import MD5, Cast, Concat
 
+from common.compiled import Rows, ask_rows
 from messaging.channels import channels
 from messaging.gates import Gate, Ruling, Sent, Verdict, in_order
 from messaging.gates._policy import read_once
 from messaging.models import Account, Delivery
-from messaging.outbox.compiled import Rows, ask_rows
 from messaging.outbox.ledger import Change
 
 log = logging.getLogger(__name__)
@@ -47,21 +47,32 @@ def judge_rows(
 ) -> Judged:
     """Judge the claimed rows among `ids`. `final` is the look under the locks: ghosts end there. Whoever knows whose
     rows they are says so (profile ids), and saves a journey to the database."""
+    return ask_judged(ids, token=token, account=account, now=now, final=final, people=people)()
+
+
+def ask_judged(
+    ids: Sequence[int], *, token: UUID, account: Account, now: datetime, final: bool, people: Sequence[int] = ()
+) -> Callable[[], Judged]:
+    """Ask for what the gates need; what is returned waits for it and judges."""
     with read_once():
-        return _judge_rows(ids, token, account, now, final=final, people=people)
+        gates = in_order()
+        asked = _ask_claimed(ids, gates, now)
+        recent = _ask_recent(people, gates, now) if people else None
+        coming = {gate.key: gate.ask(now) for gate in gates}
+
+    def finish() -> Judged:
+        with read_once():
+            rows = _claimed(asked(), ids, gates, token=token, account=account)
+            others = recent or _ask_recent([row["profile_id"] for row in rows], gates, now)
+            _add_recent(rows, others())
+            return _judge(rows, gates, {key: wait() for key, wait in coming.items()}, now, final=final)
+
+    return finish
 
 
-def _judge_rows(
-    ids: Sequence[int], token: UUID, account: Account, now: datetime, *, final: bool, people: Sequence[int]
+def _judge(
+    rows: Sequence[dict[str, Any]], gates: Sequence[Gate], prepared: Mapping[str, Any], now: datetime, *, final: bool
 ) -> Judged:
-    gates = in_order()
-    asked = _ask_claimed(ids, gates, now)
-    recent = _ask_recent(people, gates, now) if people else None
-    prepared = {gate.key: gate.prepare(now) for gate in gates}
-    rows = _claimed(asked(), ids, gates, token=token, account=account)
-    if recent is None:
-        recent = _ask_recent([row["profile_id"] for row in rows], gates, now)
-    _add_recent(rows, recent())
     passed, changes = [], []
     for row in rows:
         outcome = _judge_one(row, gates, prepared, now)

@@ -7,9 +7,8 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from django.conf import settings
@@ -18,6 +17,7 @@ from django.db.models.expressions import Func
 from django.db.models.sql.compiler import SQLCompiler
 
 from common.clock import database_now, is_postgres
+from common.semijoin import array_of
 from messaging.models import Delivery
 
 
@@ -41,8 +41,7 @@ class DatabaseNow(Func):
         return "%s", [conn.ops.adapt_datetimefield_value(database_now() + self._plus)]
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
+class Change(NamedTuple):
     """What a row becomes. None keeps `not_before` and `sent_at`; `unsent` empties the latter."""
 
     id: int
@@ -87,8 +86,9 @@ FEW = 4  # kinds of change that are written one statement each; more go as array
 
 @contextmanager
 def together() -> Iterator[None]:
-    """Send PostgreSQL several statements in one journey: an answer is waited for when it is fetched. Each statement
-    still sees what those before it did and waited for. Call inside a transaction."""
+    """Send PostgreSQL several statements in one journey: the answers are there at the end of the block, and to fetch
+    one within it costs a journey more. Each statement still sees what those before it did and waited for. Call inside a
+    transaction."""
     if not is_postgres():
         yield
         return
@@ -113,15 +113,15 @@ def change(changes: Sequence[Change], *, was: str, token: UUID) -> set[int]:
 
 def ask_change(changes: Sequence[Change], *, was: str, token: UUID) -> Callable[[], set[int]]:
     """The same; what is returned waits for the ids."""
-    alike: dict[Change, list[int]] = {}
+    alike: dict[tuple[Any, ...], list[int]] = {}
     for one in changes:
-        alike.setdefault(replace(one, id=0), []).append(one.id)
+        alike.setdefault(one[1:], []).append(one.id)
     if is_postgres() and len(alike) > FEW:
         ordered = sorted(changes, key=lambda one: one.id)
         columns: list[Any] = [[getattr(one, name) for one in ordered] for name, _ in _FIELDS]
         asked = [_ask(_UNNEST, [*columns, token, was])]
     else:
-        asked = [_ask(*_change_alike(kind, sorted(ids), was, token)) for kind, ids in alike.items()]
+        asked = [_ask(*_change_alike(Change(0, *kind), sorted(ids), was, token)) for kind, ids in alike.items()]
     return lambda: {row[0] for rows in asked for row in rows()}
 
 
@@ -129,7 +129,7 @@ def _change_alike(kind: Change, ids: list[int], was: str, token: UUID) -> tuple[
     """The statement that makes the same change to many rows."""
     values = [getattr(kind, name) for name in _ORDER]
     if is_postgres():
-        return _ALIKE.format(set=_SET_POSTGRES, among="= ANY(%s::bigint[])"), [*values, token, was, ids]
+        return _ALIKE.format(set=_SET_POSTGRES, among="= ANY(%s::bigint[])"), [*values, token, was, array_of(ids)]
     among = f"IN ({', '.join(['%s'] * len(ids))})"
     return _ALIKE.format(set=_SET_SQLITE, among=among), [*map(sqlite_value, values), token.hex, was, *ids]
 
@@ -160,7 +160,7 @@ def ask_mark(ids: Sequence[int], *, token: UUID, account: int, now: datetime) ->
     if not ids:
         return dict
     if is_postgres():
-        given: list[Any] = [now, lease_length().total_seconds(), sorted(ids), token, account, token]
+        given: list[Any] = [now, lease_length().total_seconds(), array_of(sorted(ids)), token, account, token]
         asked = _ask(_MARK_POSTGRES, given)
         return lambda: dict(asked())
     numbers = _mark_one_by_one(ids, token=token, account=account, now=now)
@@ -190,8 +190,7 @@ def renew(ids: Sequence[int], *, token: UUID) -> None:
         ours.update(lease_until=DatabaseNow(lease_length()))
 
 
-@dataclass(frozen=True, slots=True)
-class Answered:
+class Answered(NamedTuple):
     """The answer for one attempt, to be written beside it."""
 
     delivery: int
@@ -229,7 +228,7 @@ def answer(answers: Sequence[Answered], *, token: UUID, now: datetime) -> None:
         for one in ordered:
             alike.setdefault((one.outcome, one.code, one.n), []).append(one)
         for (outcome, code, n), group in alike.items():
-            given: list[Any] = [[one.delivery for one in group], [one.provider_ref for one in group]]
+            given: list[Any] = [array_of([one.delivery for one in group]), [one.provider_ref for one in group]]
             cursor.execute(_ANSWER_POSTGRES, [outcome, code, now, *given, n, token])
 
 
@@ -239,7 +238,8 @@ def lock(table: str, ids: Sequence[int]) -> None:
     if ids and is_postgres():
         with connection.cursor() as cursor:
             cursor.execute(
-                f"SELECT 1 FROM {table} WHERE id = ANY(%s::bigint[]) ORDER BY id FOR NO KEY UPDATE", [sorted(set(ids))]
+                f"SELECT 1 FROM {table} WHERE id = ANY(%s::bigint[]) ORDER BY id FOR NO KEY UPDATE",
+                [array_of(sorted(set(ids)))],
             )
 
 

@@ -10,11 +10,11 @@ from typing import Any
 
 from django.conf import settings
 
+from common.compiled import rows_of
 from common.naming import full_name
 from messaging.channels import Device, Outgoing, channels
 from messaging.devices import behind
 from messaging.models import Account, Delivery
-from messaging.outbox.compiled import rows_of
 from messaging.outbox.judge import stumbled
 from messaging.outbox.ledger import Change
 from messaging.render.contract import Rendered, RenderError, RenderJob

@@ -23,6 +23,7 @@ from messaging.render.contract import RenderError
 from messaging.render.kept import Source
 
 KEPT = 256
+WISHES = 100  # locales whose variant a version remembers
 
 
 @dataclass(frozen=True)
@@ -44,9 +45,18 @@ class Version:
         self.id, self.channel, self.klass = pk, channel, klass
         self._content = content
         self._variants: dict[str, Variant] = {}
+        self._chosen: dict[str, Variant] = {}
 
     def variant(self, wished: str) -> Variant:
         """The variant for a wish of locale. Raises RenderError when the version has none at all."""
+        found = self._chosen.get(wished)
+        if found is None:
+            found = self._choose(wished)
+            if len(self._chosen) < WISHES:  # people may wish for anything
+                self._chosen[wished] = found
+        return found
+
+    def _choose(self, wished: str) -> Variant:
         locale = choose(self._content, wished)
         if locale is None:
             raise RenderError("this version has no content")
