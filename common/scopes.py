@@ -32,5 +32,6 @@ SCOPES: Mapping[str, Scope] = {
     "deliveries:read": Scope(_("Read messages and their attempts"), "messaging.view_delivery"),
     "messages:send": Scope(_("Send one transactional message")),
     "reports:read": Scope(_("Read reports"), "campaigns.view_conversion"),
+    "growth": Scope(_("Read where a person stands in points, levels, missions and coupons")),
     "inbox": Scope(_("Read a person's in-app messages and mark them read")),
 }

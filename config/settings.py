@@ -186,7 +186,11 @@ REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": ["segments.api.auth.KeyAuthentication", "segments.api.auth.StaffSession"],
     "DEFAULT_PERMISSION_CLASSES": ["segments.api.auth.HasScope"],
     "DEFAULT_THROTTLE_CLASSES": ["segments.api.auth.KeyThrottle"],
-    "DEFAULT_THROTTLE_RATES": {"api": text("API_RATE", "1200/min"), "api_wrong_key": text("API_WRONG_KEYS", "60/min")},
+    "DEFAULT_THROTTLE_RATES": {
+        "api": text("API_RATE", "1200/min"),
+        "api_wrong_key": text("API_WRONG_KEYS", "60/min"),
+        "person": text("PERSON_RATE", "60/min"),
+    },
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_PARSER_CLASSES": ["segments.api.parsing.CarefulJSON"],
     "DEFAULT_PAGINATION_CLASS": "segments.api.paging.Keyset",

@@ -9,6 +9,7 @@ from drf_standardized_errors.openapi import AutoSchema
 
 from common.scopes import SCOPES
 from segments.api.auth import KeyAuthentication, StaffSession
+from segments.api.own import PersonToken
 
 
 class Described(AutoSchema):
@@ -56,3 +57,13 @@ class SessionScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-
             "name": "sessionid",
             "description": "Staff in the browser; reads only.",
         }
+
+
+class PersonScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
+    """How the schema speaks of the tokens of people's own apps."""
+
+    target_class = PersonToken
+    name = "person"
+
+    def get_security_definition(self, auto_schema: Any) -> dict[str, str]:
+        return {"type": "http", "scheme": "bearer", "description": "A token from growth_token, for one person."}

@@ -14,6 +14,7 @@ from segments.api.rejected import Rejected, Replay
 from segments.api.scores import HealthBands, Rfm, ScoredPeople, SetHealth, SetRfm, Stages
 from segments.api.segment_verbs import Cancel, Overlaps, Preview, Rebuild, Runs, Save, State
 from segments.api.segments import Count, Members, OneSegment, Segments
+from segments.api.standing import Mine, OneStanding, StandingToken
 
 urlpatterns = [
     path("api/schema/", Schema.as_view(), name="api-schema"),
@@ -51,5 +52,8 @@ urlpatterns = [
     path("api/people/<uuid:public_id>/erase", Erase.as_view(), name="api-person-erase"),
     path("api/people/<uuid:public_id>/merge", MergeInto.as_view(), name="api-person-merge"),
     path("api/people/<uuid:public_id>/unmerge", Undo.as_view(), name="api-person-unmerge"),
+    path("api/growth", OneStanding.as_view(), name="api-growth"),
+    path("api/growth/token", StandingToken.as_view(), name="api-growth-token"),
+    path("growth/mine", Mine.as_view(), name="growth-mine"),
     path("api/profiles/<path:user_id>", OneProfile.as_view(), name="api-profile"),
 ]

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import Q, Sum
+from django.db.models import F, Q, Sum
 
 from segments.facts.append import append_engine_facts
 from segments.facts.names import LEVEL_LOST, LEVEL_REACHED
@@ -80,9 +80,10 @@ def _next_end(wallet: Wallet, now: datetime) -> datetime:
 
 def _earned(profiles: Iterable[int], *, now: datetime, since: datetime | None = None) -> dict[int, int]:
     """Points that came in the term, or after `since`, less those reversed, by profile id."""
-    came = {"wallet_id__in": list(profiles), "available_at__gt": since or now - term(), "available_at__lte": now}
-    rows = PointEntry.objects.filter(kind=PointEntry.Kind.EARN, **came)
-    undone = PointEntry.objects.filter(**{f"reverses__{name}": value for name, value in came.items()})
+    whose = {"wallet_id__in": list(profiles), "available_at__gt": since or now - term()}
+    rows = PointEntry.objects.filter(Q(available_at__lte=now) | Q(available_at__lte=F("at")), kind="earn", **whose)
+    come = Q(reverses__available_at__lte=now) | Q(reverses__available_at__lte=F("reverses__at"))
+    undone = PointEntry.objects.filter(come, **{f"reverses__{name}": value for name, value in whose.items()})
     earned = dict(rows.values_list("wallet_id").annotate(n=Sum("amount")))
     for wallet, points in undone.values_list("reverses__wallet_id").annotate(n=Sum("amount")):
         earned[wallet] -= points

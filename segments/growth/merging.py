@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
-from django.db.models import BigIntegerField, F, OuterRef, Subquery, Sum, Value
+from django.db.models import BigIntegerField, F, OuterRef, Q, Subquery, Sum, Value
 from django.db.models.functions import Coalesce
 
 from segments.merge import Kept, MergeHandler, Pair, family, handlers
@@ -54,7 +54,8 @@ class Points(MergeHandler):
 
 def sum_anew(wallets: set[int], *, now: datetime) -> None:
     """Balances from the rows of the ledger that have come."""
-    rows = PointEntry.objects.filter(wallet=OuterRef("pk"), available_at__lte=now).order_by().values("wallet")
+    come = Q(available_at__lte=now) | Q(available_at__lte=F("at"))
+    rows = PointEntry.objects.filter(come, wallet=OuterRef("pk")).order_by().values("wallet")
     total = Subquery(rows.annotate(n=Sum(F("sign") * F("amount"))).values("n"), output_field=BigIntegerField())
     Wallet.objects.filter(pk__in=wallets).update(balance=Coalesce(total, Value(0)))
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
-from django.db.models import F, Sum
+from django.db.models import F, Q, Sum
 
 from segments.facts.append import append_engine_facts
 from segments.facts.names import POINTS_CHANGED
@@ -40,10 +40,14 @@ def bring_up(profile_id: int, *, now: datetime) -> list[PointEntry]:
 
 
 def account_for(wallets: dict[int, Wallet], entries: Sequence[PointEntry], *, now: datetime, depth: int = 0) -> None:
-    """Bring the cached balances up to the rows, say in the log what has come or gone, and look at the levels."""
+    """Bring the cached balances up to the rows, say in the log what has come or gone, and look at the levels.
+
+    What was booked to count at once does, also where a slower caller's `now` is a little older.
+    """
     if not entries:
         return
-    rows = PointEntry.objects.filter(wallet__in=wallets, available_at__lte=now).order_by().values_list("wallet_id")
+    come = Q(available_at__lte=now) | Q(available_at__lte=F("at"))
+    rows = PointEntry.objects.filter(come, wallet__in=wallets).order_by().values_list("wallet_id")
     sums = dict(rows.annotate(n=Sum(F("sign") * F("amount"))))
     for wallet in wallets.values():
         wallet.balance = sums.get(wallet.pk, 0)

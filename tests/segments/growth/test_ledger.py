@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import random
+import threading
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from django.db import connection
 from django.utils.translation import override
 from hypothesis import given
 from hypothesis import settings as tried
@@ -281,6 +284,24 @@ class Account:
         return ledger.Balance(sum(lot.left for lot in self.lots), self.debt, coming)
 
 
+def check_rows(person: Profile, now: datetime) -> None:
+    """Rows, draws and the cached balance say the same, and nothing is drawn twice."""
+    rows = list(PointEntry.objects.filter(wallet_id=person.pk))
+    lots = {row.pk: row.amount for row in rows if row.sign > 0}
+    owed = sum(row.amount for row in rows if row.sign < 0)
+    for draw in PointDraw.objects.filter(entry__wallet_id=person.pk):
+        lots[draw.lot_id] -= draw.amount
+        owed -= draw.amount
+    assert all(left >= 0 for left in lots.values())
+    assert owed >= 0
+    assert sum(lots.values()) - owed == sum(row.sign * row.amount for row in rows)
+    if rows:
+        come = sum(row.sign * row.amount for row in rows if row.available_at <= now)
+        assert Wallet.objects.get(pk=person.pk).balance == come
+    expiries = [row.key for row in rows if row.kind == "expire"]
+    assert len(expiries) == len(set(expiries))
+
+
 MOVES = st.tuples(
     st.sampled_from("eeesssxlrbb"), st.integers(1, 60), st.integers(0, 3), st.integers(0, 20), st.integers(0, 6)
 )
@@ -331,21 +352,49 @@ class Interleavings(TestCase):
         points_due.release_due(now)
         points_due.expire_due(now)
         assert ledger.balance(person.pk, now) == account.balance()
-        self.check_rows(person, now)
+        check_rows(person, now)
 
-    def check_rows(self, person: Profile, now: datetime) -> None:
-        """Rows, draws and the cached balance say the same, and nothing is drawn twice."""
-        rows = list(PointEntry.objects.filter(wallet_id=person.pk))
-        lots = {row.pk: row.amount for row in rows if row.sign > 0}
-        owed = sum(row.amount for row in rows if row.sign < 0)
-        for draw in PointDraw.objects.filter(entry__wallet_id=person.pk):
-            lots[draw.lot_id] -= draw.amount
-            owed -= draw.amount
-        assert all(left >= 0 for left in lots.values())
-        assert owed >= 0
-        assert sum(lots.values()) - owed == sum(row.sign * row.amount for row in rows)
-        if rows:
-            come = sum(row.sign * row.amount for row in rows if row.available_at <= now)
-            assert Wallet.objects.get(pk=person.pk).balance == come
-        expiries = [row.key for row in rows if row.kind == "expire"]
-        assert len(expiries) == len(set(expiries))
+
+@pytest.mark.django_db(transaction=True)
+def test_eight_threads_on_two_wallets_leave_books_that_balance() -> None:
+    """Earning, spending and undoing at once, every call twice, by threads with connections of their own."""
+    people = [someone() for _ in range(2)]
+    for person in people:
+        ledger.earn(person.pk, 200, key=f"first:{person.pk}", reason="order", now=D0, expires_at=day(20))
+    start, failed, spent = threading.Barrier(8), list[BaseException](), list[int]()
+
+    def run(number: int) -> None:
+        dice = random.Random(number)
+        try:
+            start.wait()
+            for turn in range(12):
+                pk, key, now = dice.choice(people).pk, f"{number // 2}:{turn}", day(dice.randrange(10))
+                act = dice.randrange(3)
+                if act == 0:
+                    ledger.earn(pk, dice.randint(1, 40), key=f"e{key}:{pk}", reason="r", now=now)
+                elif act == 1:
+                    with suppress(ledger.NotEnoughPoints):
+                        points = dice.randint(1, 60)
+                        if ledger.spend(pk, points, key=f"s{number}:{turn}", reason="r", now=now):
+                            spent.append(points)
+                else:
+                    ledger.take_back(f"first:{pk}", dice.randint(1, 200), key=f"r{number}:{turn}", reason="r", now=now)
+        except BaseException as error:  # noqa: BLE001 - asserted below
+            failed.append(error)
+        finally:
+            connection.close()
+
+    threads = [threading.Thread(target=run, args=(number,)) for number in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert failed == []
+    assert sum(PointEntry.objects.filter(kind="spend").values_list("amount", flat=True)) == sum(spent) > 0
+    assert PointEntry.objects.filter(key__startswith="e").exists()
+    for person in people:
+        undone = PointEntry.objects.filter(reverses__key=f"first:{person.pk}").values_list("amount", flat=True)
+        assert 0 < sum(undone) <= 200
+        check_rows(person, day(10))
+        points_due.expire_due(day(21))
+        check_rows(person, day(21))
