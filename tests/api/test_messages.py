@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
 from typing import Any
 
 import pytest
+from django.db import connections
 
 from common import clock
 from messaging.fallback import fall_back
@@ -55,6 +58,26 @@ def test_the_same_key_is_the_same_message_and_another_body_an_error() -> None:
     assert Delivery.objects.count() == 1
     assert send(key="order-2", program=program).status_code == 202
     assert Delivery.objects.count() == 2
+
+
+@pytest.mark.django_db(transaction=True)
+def test_programs_that_send_at_the_same_time_write_one_message() -> None:
+    """Eight at once with one key: half of them say something else, and whoever is first decides."""
+    program, gate = a_program("messages:send"), Barrier(8)
+
+    def one(n: int) -> tuple[int, str]:
+        try:
+            gate.wait()
+            answer = send(BODY if n % 2 else {**BODY, "variables": {"order": "A2"}}, program=program)
+            return answer.status_code, answer.json().get("public_id", "")
+        finally:
+            connections.close_all()
+
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(one, range(8)))
+    row = Delivery.objects.get()
+    assert sorted(status for status, _ in answers) == [200, 200, 200, 202, 409, 409, 409, 409]
+    assert {said for status, said in answers if status < 300} == {str(row.public_id)}
 
 
 def test_two_programs_may_choose_the_same_key() -> None:
