@@ -28,6 +28,8 @@ SCOPES: Mapping[str, Scope] = {
     "intake:replay": Scope(_("Take refused rows in again")),
     "journeys:read": Scope(_("Read journeys and their funnels"), "campaigns.view_journey"),
     "journeys:rehearse": Scope(_("Rehearse journeys"), "campaigns.rehearse_journey"),
+    "journeys:write": Scope(_("Write drafts of journeys, install them from text, ask for reviews")),
+    "journeys:publish": Scope(_("Review, publish, roll back, pause, resume and archive journeys")),
     "journeys:enrol": Scope(_("Enrol people in journeys"), "campaigns.enrol_journey"),
     "deliveries:read": Scope(_("Read messages and their attempts"), "messaging.view_delivery"),
     "messages:send": Scope(_("Send one transactional message")),

@@ -2,34 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 from django import forms
-from django.contrib import admin, messages
-from django.core.exceptions import PermissionDenied, ValidationError
+from django.contrib import admin
+from django.core.exceptions import ValidationError
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
-from django.urls import reverse
 from django.utils.safestring import SafeString
 from django.utils.translation import get_language, gettext
 from django.utils.translation import gettext_lazy as _
 from unfold.contrib.filters.admin import ChoicesDropdownFilter, RelatedDropdownFilter
 
-from campaigns import overview
-from campaigns import publish as verbs
-from campaigns.flow import TRIGGER, Drawing, draw
+from campaigns import overview, review
+from campaigns.admin.drawings import peopled, plain
+from campaigns.admin.history import history_of
+from campaigns.admin.publishing import Publishing
+from campaigns.checking import digest_of_draft
+from campaigns.flow import draw
 from campaigns.graph import Graph, read_graph
-from campaigns.models import Journey, JourneyVersion
+from campaigns.linting import find_all
+from campaigns.models import Journey
 from campaigns.steps import steps
 from campaigns.triggers import triggers
 from common import clock
-from common.admin import NoDelete, Page, complain, reason_of, route, show
+from common.admin import NoDelete, route, show
 from common.admin.catalogue import blocks_of
 from common.admin.widgets import read_json
 from common.params import Invalid
-from segments.models import Segment
 
 STARTER: dict[str, Any] = {
     "trigger": {"type": "segment_entered", "params": {"segment": ""}},
@@ -59,7 +59,7 @@ class JourneyForm(forms.ModelForm):  # type: ignore[type-arg]
 
 
 @admin.register(Journey)
-class JourneyAdmin(NoDelete, Page):
+class JourneyAdmin(NoDelete, Publishing):
     """Journeys. Drafts are edited; what runs is a frozen version."""
 
     hint = _("No journey yet. The quickest start is a recipe: four complete journeys wait under Recipes.")
@@ -103,111 +103,43 @@ class JourneyAdmin(NoDelete, Page):
     def change_view(self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None) -> Any:
         """The form, with the drawn flow and the figures above it."""
         journey = self.get_object(request, object_id)
-        extra = {**(extra_context or {}), **(self._seen(journey) if journey else {})}
+        extra = {**(extra_context or {}), **(self._seen(request, journey) if journey else {})}
         return super().change_view(request, object_id, form_url, extra)
 
-    def _seen(self, journey: Journey) -> dict[str, Any]:
-        version = journey.live_version
+    def _seen(self, request: HttpRequest, journey: Journey) -> dict[str, Any]:
+        version, under_way = journey.live_version, overview.under_way_by_version(journey.pk)
         graph = version.graph if version else journey.draft
         return {
             "funnel": overview.funnel_of(journey),
-            "drawing": _drawn(journey, graph),
+            "drawing": peopled(journey, graph),
             "drawn": gettext("version %(n)s, as it runs") % {"n": version.number} if version else gettext("the draft"),
-            "changed": bool(version and _digest(journey) != version.digest),
+            "changed": bool(version and digest_of_draft(journey) != version.digest),
             "versions": list(overview.versions_of(journey.pk)[:10]),
             "step_blocks": blocks_of(steps),
             "trigger_blocks": blocks_of(triggers),
             "state_pill": show.state_of(journey),
+            "findings": find_all(journey),
+            "review": review.open_review(journey),
+            "approved": review.approved(journey, digest_of_draft(journey)),
+            "is_writer": review.who(request.user) in journey.editors,
+            "transfers": list(journey.transfers.select_related("version")[:5]),
+            "older": any(number != version.number for number, _n in under_way) if version else False,
+            "history": history_of(journey),
         }
+
+    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
+        """Remember who wrote the draft; a review of what it was before is withdrawn."""
+        super().save_model(request, obj, form, change)
+        if not change or "draft" in form.changed_data:
+            review.note_edit(obj, now=clock.now(), by=request.user)
 
     @route("flow/", "campaigns.view_journey", methods=("POST",))
     def preview_flow(self, request: HttpRequest) -> HttpResponse:
         """The drawing of a draft in the editor, before it is saved, with every problem; an htmx fragment."""
         graph, problems = _tried(request.POST.get("draft", ""))
-        drawing = _plain(draw(graph, language=get_language() or "en"))
+        drawing = plain(draw(graph, language=get_language() or "en"))
         return TemplateResponse(
             request, "admin/campaigns/journey/flow.html", {"drawing": drawing, "problems": problems, "fresh": True}
-        )
-
-    @route("<int:pk>/publish/", "campaigns.publish_journey", methods=("GET", "POST"))
-    def publish(self, request: HttpRequest, pk: int) -> HttpResponse:
-        """First what would happen, then, by POST, publish."""
-        journey = self.find(request, pk)
-        where = reverse("admin:campaigns_journey_change", args=[pk])
-        if request.method == "POST":
-            enter = request.POST.get("enter_present") == "yes"
-            if enter and not request.user.has_perm("campaigns.enrol_journey"):
-                raise PermissionDenied
-            publish = partial(verbs.publish, journey, now=clock.now(), by=request.user, enter_present=enter)
-            return self._do(request, publish, where, gettext("The journey is live."))
-        graph, problems = _checked(journey)
-        audience = graph.trigger.audience(graph.trigger_params) if graph else ""
-        present = Segment.objects.filter(key=audience).first() if audience else None
-        if present:
-            present.size = verbs.present_count(journey)
-        return self.page(
-            request,
-            "admin/campaigns/journey/publish.html",
-            gettext("Publish %(journey)s") % {"journey": journey.title},
-            journey=journey,
-            original=journey,
-            problems=problems,
-            present=present,
-            under_way=overview.under_way_by_version(pk),
-            drawing=_plain(draw(journey.draft, language=get_language() or "en")),
-            holdout=f"{(journey.campaign.holdout if journey.holdout is None else journey.holdout) or 0:.0%}",
-            proves=bool(journey.campaign.holdout if journey.holdout is None else journey.holdout),
-            may_enrol=request.user.has_perm("campaigns.enrol_journey"),
-            next_number=(journey.versions.count() + 1),
-        )
-
-    @route("<int:pk>/pause/", "campaigns.pause_journey")
-    def pause(self, request: HttpRequest, pk: int) -> HttpResponse:
-        journey, why = self.find(request, pk), reason_of(request)
-        return self._move(request, pk, lambda: verbs.pause(journey, now=clock.now(), by=request.user, reason=why))
-
-    @route("<int:pk>/resume/", "campaigns.resume_journey")
-    def resume(self, request: HttpRequest, pk: int) -> HttpResponse:
-        journey, why = self.find(request, pk), reason_of(request)
-        return self._move(request, pk, lambda: verbs.resume(journey, now=clock.now(), by=request.user, reason=why))
-
-    @route("<int:pk>/archive/", "campaigns.archive_journey")
-    def archive(self, request: HttpRequest, pk: int) -> HttpResponse:
-        journey, why = self.find(request, pk), reason_of(request)
-        return self._move(request, pk, lambda: verbs.archive(journey, now=clock.now(), by=request.user, reason=why))
-
-    def _move(self, request: HttpRequest, pk: int, work: Callable[[], Any]) -> HttpResponse:
-        where = reverse("admin:campaigns_journey_change", args=[pk])
-        return self._do(request, work, where, gettext("Done: the journey's state has changed."))
-
-    def _do(self, request: HttpRequest, work: Callable[[], Any], where: str, said: str) -> HttpResponse:
-        """Do it and say so, or say everything that stands against it."""
-        try:
-            work()
-        except Invalid as error:
-            complain(request, list(error.problems))
-            return self.back(request, where)
-        except verbs.Forbidden as error:
-            return self.back(request, where, str(error), level=messages.ERROR)
-        return self.back(request, where, said)
-
-    @route("<int:pk>/versions/<int:number>/", "campaigns.view_journey", methods=("GET",))
-    def version(self, request: HttpRequest, pk: int, number: int) -> HttpResponse:
-        """A frozen version: drawn, and as text."""
-        journey = self.find(request, pk)
-        version: JourneyVersion | None = overview.versions_of(pk).filter(number=number).first()
-        if version is None:
-            return self.back(request, reverse("admin:campaigns_journey_change", args=[pk]))
-        title = gettext("%(journey)s, version %(n)s") % {"journey": journey.title, "n": number}
-        return self.page(
-            request,
-            "admin/campaigns/journey/version.html",
-            title,
-            journey=journey,
-            original=journey,
-            version=version,
-            drawing=_plain(draw(version.graph, language=get_language() or "en")),
-            text=show.pretty(version.graph),
         )
 
     @admin.display(description=_("name"), ordering="name")
@@ -247,20 +179,6 @@ def _read(draft: Any) -> tuple[Graph | None, list[Any]]:
         return None, list(error.problems)
 
 
-def _checked(journey: Journey) -> tuple[Graph | None, list[Any]]:
-    """The draft as it would be published, or everything against it, also what only the database knows."""
-    try:
-        return verbs.check(journey), []
-    except Invalid as error:
-        return None, list(error.problems)
-
-
-def _digest(journey: Journey) -> str:
-    """The hash that publishing the draft now would give; "" when it cannot be published."""
-    graph, _problems = _checked(journey)
-    return verbs.digest_of(graph.dump()) if graph else ""
-
-
 def _tried(text: str) -> tuple[dict[str, Any], list[Any]]:
     """What was typed as far as it can be drawn, and everything wrong with it."""
     try:
@@ -268,25 +186,3 @@ def _tried(text: str) -> tuple[dict[str, Any], list[Any]]:
     except ValidationError as error:
         return {}, list(error.messages)
     return (raw if isinstance(raw, dict) else {}), _read(raw)[1]
-
-
-def _plain(drawing: Drawing) -> dict[str, Any]:
-    return {"drawing": drawing, "boxes": [{"box": box} for box in drawing.boxes], "counts": False}
-
-
-def _drawn(journey: Journey, graph: Any) -> dict[str, Any]:
-    """The flow with the people who stand at each step now and those who came through."""
-    here, through = overview.here_now(journey.pk), overview.came_through(journey.pk)
-    drawing = draw(graph, language=get_language() or "en")
-    where = reverse("admin:campaigns_enrolment_changelist")
-    boxes = [
-        {
-            "box": box,
-            "here": here.get(box.key, 0),
-            "through": through.get(box.key, 0),
-            "link": f"{where}?journey__id__exact={journey.pk}&node={box.key}&state__exact=active",
-            "counted": box.key != TRIGGER,
-        }
-        for box in drawing.boxes
-    ]
-    return {"drawing": drawing, "boxes": boxes, "counts": True}

@@ -89,8 +89,8 @@ def _url(name: str, model: Any) -> str | None:
     row = model._default_manager.order_by("pk").first()
     if row is None:
         return None
-    args = [row.pk, 1] if name == "campaigns_journey_version" else [row.pk]
-    if name == "campaigns_journey_version":
+    args = [row.pk]
+    if name in ("campaigns_journey_version", "campaigns_journey_roll_back"):
         args = [Journey.objects.exclude(live_version=None).values_list("pk", flat=True)[0], 1]
     try:
         return reverse(f"admin:{name}", args=args)
