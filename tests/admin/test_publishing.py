@@ -15,6 +15,7 @@ from campaigns.engine import advance
 from campaigns.enrol import enrol
 from campaigns.models import Enrolment, Journey, Review, Transfer
 from campaigns.triggers import Entry
+from segments.models import Benefit
 from tests.campaigns.flows import DONE, flow, live, make_campaign, make_goal, make_segment, make_template, node
 from tests.people import NOW, make_profile
 
@@ -180,3 +181,22 @@ def test_a_journey_is_downloaded_as_text(walked: Journey, login: Any) -> None:
     answer = login("viewer").get(page("export", walked))
     assert answer["Content-Disposition"] == 'attachment; filename="reviewed.json"'
     assert json.loads(answer.content)["journey"]["key"] == "reviewed"
+
+
+def test_a_recipe_shows_what_it_will_make_and_asks_what_only_the_operator_knows(shop: Any, login: Any) -> None:
+    url = reverse("admin:recipe_install", args=["birthday"])
+    client = login("author")
+    said = body(client.get(url))
+    assert "Birthday gift codes" in said
+    assert "Worth of the gift in minor units" in said
+    assert "there already" in said  # the topics of another recipe
+    assert "礼物金额" in body(client.get(url, headers=CHINESE))
+    wrong = client.post(url, {"ask:amount": "much"})
+    assert wrong.status_code == 400
+    assert "is a whole number" in body(wrong)
+    assert not Journey.objects.filter(key="birthday").exists()
+    client.post(url, {"ask:amount": "700"})
+    assert Journey.objects.get(key="birthday").state == "draft"
+    assert Benefit.objects.get(key="birthday-gift-benefit").amount == 700
+    assert client.post(url, {"ask:amount": "700", "publish": "yes"}).status_code == 403
+    assert client.get(reverse("admin:recipe_install", args=["nothing"])).status_code == 404

@@ -17,7 +17,7 @@ SPECIAL = {  # pages that belong to no model: permission, methods
     "reports": ("campaigns.view_conversion", ("GET",)),
     "report": ("campaigns.view_conversion", ("GET",)),
     "recipes": ("campaigns.view_journey", ("GET",)),
-    "recipe_install": ("campaigns.install_recipe", ("POST",)),
+    "recipe_install": ("campaigns.install_recipe", ("GET", "POST")),
 }
 FOREIGN = {"auth", "django_celery_beat"}
 

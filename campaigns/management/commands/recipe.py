@@ -17,6 +17,9 @@ class Command(BaseCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("key", nargs="?", help="recipe to install; without it, all are listed")
         parser.add_argument("--draft", action="store_true", help="leave templates and journey unpublished")
+        parser.add_argument(
+            "--set", action="append", default=[], metavar="KEY=VALUE", help="answer what the recipe asks"
+        )
         parser.add_argument("--enter-present", action="store_true", help="people already in the segment enter too")
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -25,9 +28,16 @@ class Command(BaseCommand):
                 recipe = read_recipe(key)
                 self.stdout.write(f"{key:16} {recipe['name']} · {recipe['name_zh']}\n{'':16} {recipe['about']}")
             return
+        wrong = [pair for pair in options["set"] if "=" not in pair]
+        if wrong:
+            raise CommandError(f"'{wrong[0]}' is not KEY=VALUE")
         try:
             report = install_recipe(
-                options["key"], now=now(), publishing=not options["draft"], enter_present=options["enter_present"]
+                options["key"],
+                now=now(),
+                publishing=not options["draft"],
+                enter_present=options["enter_present"],
+                answers=dict(pair.split("=", 1) for pair in options["set"]),
             )
         except UnknownRecipe as error:
             raise CommandError(str(error)) from None
