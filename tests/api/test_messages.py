@@ -43,6 +43,7 @@ def test_a_message_is_written_down_and_answered_at_once() -> None:
     said = answer.json()
     assert (said["public_id"], said["state"], said["template"]) == (str(row.public_id), "planned", "receipt")
     assert (row.klass, row.priority, row.context["event"]["properties"]) == ("transactional", 200, {"order": "A1"})
+    assert row.expires_at is not None
     assert (row.expires_at - row.planned_at).total_seconds() == pytest.approx(86_400, abs=1)
 
 
@@ -69,7 +70,7 @@ def test_programs_that_send_at_the_same_time_write_one_message() -> None:
         try:
             gate.wait()
             answer = send(BODY if n % 2 else {**BODY, "variables": {"order": "A2"}}, program=program)
-            return answer.status_code, answer.json().get("public_id", "")
+            return int(answer.status_code), str(answer.json().get("public_id", ""))
         finally:
             connections.close_all()
 
