@@ -87,9 +87,8 @@ def test_every_check_has_its_row(language: str) -> None:
 
 def test_every_page_exists_in_both_languages() -> None:
     pages = {language: {page.name for page in folder.glob("*.md")} for language, folder in DOCS.items()}
-    assert pages["zh"] - pages["en"] == set()
-    families = {f"{page}.md" for page in [*FAMILIES, "settings", "checks", "running"]}
-    assert families - pages["zh"] == set()
+    assert pages["zh"] == pages["en"]
+    assert pages["en"] >= {f"{page}.md" for page in [*FAMILIES, "settings", "checks", "running"]}
 
 
 @pytest.mark.parametrize(

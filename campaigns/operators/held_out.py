@@ -37,6 +37,7 @@ class HeldOut(Operator[HeldOutParams]):
 
     key = "held_out"
     family = "engagement"
+    profiling = False
     Params = HeldOutParams
 
     def q(self, params: HeldOutParams, at: At) -> Q:

@@ -34,6 +34,7 @@ class InJourney(Operator[InJourneyParams]):
 
     key = "in_journey"
     family = "engagement"
+    profiling = False
     Params = InJourneyParams
 
     def q(self, params: InJourneyParams, at: At) -> Q:

@@ -32,6 +32,7 @@ class Consent(Operator[ConsentParams]):
 
     key = "consent"
     family = "engagement"
+    profiling = False
     Params = ConsentParams
 
     def q(self, params: ConsentParams, at: At) -> Q:

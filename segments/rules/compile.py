@@ -12,6 +12,7 @@ from django.db.models import Q, QuerySet
 from common.semijoin import among, everybody, nobody
 from segments.models import Profile
 from segments.rules.operators import At, Reads
+from segments.rules.refusal import heeds
 from segments.rules.tree import AnyOf, Leaf, Not, Rule, leaves
 
 
@@ -33,8 +34,9 @@ def living() -> QuerySet[Profile]:
 
 
 def people(rule: Rule, at: At) -> QuerySet[Profile]:
-    """All whom the rule holds for at that moment, as one query, unordered."""
-    return living().filter(condition(rule, at))
+    """All whom the rule holds for at that moment, as one query, unordered; who refuses profiling is asked nothing that
+    profiles (segments.rules.refusal)."""
+    return living().filter(condition(rule, at), heeds(rule, at))
 
 
 def matching(rule: Rule, profile_ids: Collection[int], at: At) -> set[int]:

@@ -79,6 +79,7 @@ class Operator(ABC, Generic[P]):
 
     key: ClassVar[str]
     family: ClassVar[str]  # heading in the picker: "traits", "behaviour", "value", "engagement", "groups"
+    profiling: ClassVar[bool] = True  # draws on what a person did; False: on what they told us, or hold
     Params: type[P]
 
     @abstractmethod

@@ -26,6 +26,7 @@ class Badge(Operator[BadgeParams]):
 
     key = "badge"
     family = "growth"
+    profiling = False
     Params = BadgeParams
 
     def q(self, params: BadgeParams, at: At) -> Q:

@@ -32,6 +32,7 @@ class Identity(Operator[IdentityParams]):
 
     key = "identity"
     family = "traits"
+    profiling = False
     Params = IdentityParams
 
     def q(self, params: IdentityParams, at: At) -> Q:

@@ -28,6 +28,7 @@ class InList(Operator[InListParams]):
 
     key = "in_list"
     family = "groups"
+    profiling = False
     Params = InListParams
 
     def q(self, params: InListParams, at: At) -> Q:

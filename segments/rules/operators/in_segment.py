@@ -25,6 +25,7 @@ class InSegment(Operator[InSegmentParams]):
 
     key = "in_segment"
     family = "groups"
+    profiling = False
     Params = InSegmentParams
 
     def q(self, params: InSegmentParams, at: At) -> Q:

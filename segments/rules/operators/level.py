@@ -29,6 +29,7 @@ class Level(Operator[LevelParams]):
 
     key = "level"
     family = "growth"
+    profiling = False
     Params = LevelParams
 
     def q(self, params: LevelParams, at: At) -> Q:

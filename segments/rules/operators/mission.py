@@ -52,6 +52,7 @@ class Mission(Operator[MissionParams]):
 
     key = "mission"
     family = "growth"
+    profiling = False
     Params = MissionParams
 
     def q(self, params: MissionParams, at: At) -> Q:

@@ -28,6 +28,7 @@ class Points(Operator[PointsParams]):
 
     key = "points"
     family = "growth"
+    profiling = False
     Params = PointsParams
 
     def q(self, params: PointsParams, at: At) -> Q:

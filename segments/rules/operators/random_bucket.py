@@ -33,6 +33,7 @@ class RandomBucket(Operator[RandomBucketParams]):
 
     key = "random_bucket"
     family = "groups"
+    profiling = False
     Params = RandomBucketParams
 
     def q(self, params: RandomBucketParams, at: At) -> Q:

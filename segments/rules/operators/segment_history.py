@@ -39,6 +39,7 @@ class SegmentHistory(Operator[SegmentHistoryParams]):
 
     key = "segment_history"
     family = "groups"
+    profiling = False
     Params = SegmentHistoryParams
 
     def q(self, params: SegmentHistoryParams, at: At) -> Q:

@@ -146,6 +146,7 @@ class Trait(Operator[TraitParams]):
 
     key = "trait"
     family = "traits"
+    profiling = False
     Params = TraitParams
 
     def q(self, params: TraitParams, at: At) -> Q:

@@ -42,6 +42,7 @@ class Wallet(Operator[WalletParams]):
 
     key = "wallet"
     family = "growth"
+    profiling = False
     Params = WalletParams
 
     def q(self, params: WalletParams, at: At) -> Q:

@@ -54,6 +54,7 @@ class Person:
 
     pk: int = 0
     bucket: int = 0
+    refuses: bool = False  # profiling
     columns: dict[str, Any] = field(default_factory=dict)
     traits: dict[str, Any] = field(default_factory=dict)
     facts: list[Fact] = field(default_factory=list)

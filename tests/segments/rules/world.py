@@ -69,7 +69,7 @@ CELLS = ["champions", "loyal", "lost", "new"]
 
 
 def random_person(rng: random.Random) -> Person:
-    person = Person(bucket=rng.randrange(10_000))
+    person = Person(bucket=rng.randrange(10_000), refuses=rng.random() < 0.15)
     person.columns = {
         "city": rng.choice(CITIES),
         "country": rng.choice(["", "DE", "CN"]),
@@ -112,7 +112,7 @@ def store(people: list[Person]) -> None:
         public = uuid.uuid4()
         row = Profile.objects.create(
             public_id=public, shard=shard_of(public), bucket=person.bucket, first_seen_at=BASE, last_seen_at=BASE,
-            traits=person.traits, **person.columns,
+            traits=person.traits, no_profiling=person.refuses, **person.columns,
         )  # fmt: skip
         person.pk = row.pk
         write_facts(row, person.facts)
@@ -209,15 +209,30 @@ def write_order(row: Profile, order: Bought) -> None:
 # --- the judge
 
 
+TOLD = {  # what asks about what a person told us, or holds
+    "trait", "identity", "consent", "in_list", "in_segment", "segment_history", "random_bucket", "badge", "level", "mission",
+    "points", "wallet",
+}  # fmt: skip
+
+
 def holds(rule: Any, person: Person, now: datetime) -> bool:
     """The obvious reading of a rule, in plain Python over the whole world."""
-    if "all" in rule:
-        return all(holds(part, person, now) for part in rule["all"])
-    if "any" in rule:
-        return any(holds(part, person, now) for part in rule["any"])
+    return answer(rule, person, now) is True
+
+
+def answer(rule: Any, person: Person, now: datetime) -> bool | None:
+    """Yes, no, or nothing where the person refuses profiling and the answer hangs on it."""
+    if "op" in rule:
+        if person.refuses and rule["op"] not in TOLD:
+            return None
+        return JUDGES[rule["op"]](rule["params"], person, now)
     if "not" in rule:
-        return not holds(rule["not"], person, now)
-    return JUDGES[rule["op"]](rule["params"], person, now)
+        inner = answer(rule["not"], person, now)
+        return None if inner is None else not inner
+    answers = [answer(part, person, now) for part in rule["all" if "all" in rule else "any"]]
+    if "any" in rule:
+        return True if True in answers else None if None in answers else False
+    return False if False in answers else None if None in answers else True
 
 
 def judge_count(p: Any, person: Person, now: datetime) -> bool:
