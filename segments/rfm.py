@@ -44,6 +44,7 @@ CELL_OF = {grid: cell for cell, grids in CELLS.items() for grid in grids}
 _OCTANTS = {
     (True, True): "value", (True, False): "growth", (False, True): "keep", (False, False): "win_back",
 }  # fmt: skip
+AXES = ("recency", "frequency", "monetary")
 
 
 @dataclass(frozen=True)
@@ -73,6 +74,8 @@ class Choices:
     frequency: Sequence[float] = ()
     monetary: Sequence[float] = ()
     counted: str = "orders"
+    halves: str = "mean"
+    limits: Sequence[float] = ()  # of the octants, in recency, frequency and money, where halves is "fixed"
 
 
 @dataclass(frozen=True)
@@ -150,9 +153,8 @@ def compute_edges(now: datetime, *, zone: ZoneInfo, choices: Choices | None = No
         row.recency, row.frequency, row.monetary = map(list, (chosen.recency, chosen.frequency, chosen.monetary))
     else:
         row.recency, row.frequency, row.monetary = quantiles(recency), quantiles(frequency), quantiles(amounts)
-    count = len(recency) or 1
-    row.means = dict(zip(("recency", "frequency", "monetary"), (sum(v) / count for v in (recency, frequency, amounts)),
-                         strict=True))  # fmt: skip
+    row.halves = chosen.halves
+    row.means = dict(zip(AXES, _halves(chosen, recency, frequency, amounts), strict=True))
     active = preset_of(row.preset) is not None
     acts = days_of_some(now, zone=zone, reach=REACH) if active else order_days(now, zone=zone)
     row.gaps = rhythm_of(*count_gaps(acts)).as_json()
@@ -163,7 +165,18 @@ def compute_edges(now: datetime, *, zone: ZoneInfo, choices: Choices | None = No
 def _chosen(row: RfmEdges | None) -> Choices:
     if row is None:
         return Choices()
-    return Choices(row.window_days, row.money, row.mode, row.recency, row.frequency, row.monetary, row.counted)
+    limits = [row.means.get(axis, 0.0) for axis in AXES]
+    edges = (row.recency, row.frequency, row.monetary)
+    return Choices(row.window_days, row.money, row.mode, *edges, row.counted, row.halves, limits)
+
+
+def _halves(chosen: Choices, *axes: Sequence[float]) -> Sequence[float]:
+    """Where each axis is cut in two for the octants."""
+    if chosen.halves == "fixed":
+        return chosen.limits
+    if chosen.halves == "median":
+        return [next(iter(quantiles(axis, [0.5])), 0.0) for axis in axes]
+    return [sum(axis) / (len(axis) or 1) for axis in axes]
 
 
 def buyers(now: datetime, *, zone: ZoneInfo, window_days: int = WINDOW_DAYS) -> QuerySet[Order]:
@@ -213,12 +226,12 @@ def count_gaps(acts: Iterable[tuple[int, date]]) -> tuple[Counter[int], Counter[
 
 def read_edges(row: RfmEdges) -> Edges:
     """The edges of a row."""
-    means = (row.means.get("recency", 0.0), row.means.get("frequency", 0.0), row.means.get("monetary", 0.0))
+    recency, frequency, monetary = (row.means.get(axis, 0.0) for axis in AXES)
     return Edges(
         row.recency,
         row.frequency,
         row.monetary,
-        means,
+        (recency, frequency, monetary),
         row.money,
         row.window_days,
         row.pk,

@@ -14,9 +14,10 @@ from pydantic import Field, field_validator, model_validator
 from common.audit import record
 from common.params import Params, read_params
 from segments.models import RfmEdges
-from segments.rfm import WINDOW_DAYS, Choices, Edges, compute_edges
+from segments.rfm import AXES, WINDOW_DAYS, Choices, Edges, compute_edges
 
-Four = Annotated[list[Annotated[float, Field(ge=0, le=1e15)]], Field(max_length=4)]
+Threshold = Annotated[float, Field(ge=0, le=1e15)]
+Four = Annotated[list[Threshold], Field(max_length=4)]
 
 
 class RfmSettings(Params):
@@ -24,7 +25,8 @@ class RfmSettings(Params):
     of the days with one.
 
     In mode "fixed" each of `recency` (days), `frequency` (orders) and `monetary` (minor units of the reporting
-    currency) names four ascending thresholds; a value above k of them scores 1 + k, and recency 6 less that.
+    currency) names four ascending thresholds; a value above k of them scores 1 + k, and recency 6 less that. The
+    octants cut each axis in two at the mean, the median, or where `octants_at` says (days, orders, minor units).
     """
 
     window_days: Annotated[int, Field(ge=1, le=3650)] = WINDOW_DAYS
@@ -34,6 +36,8 @@ class RfmSettings(Params):
     recency: Four = Field(default_factory=list)
     frequency: Four = Field(default_factory=list)
     monetary: Four = Field(default_factory=list)
+    octants: Literal["mean", "median", "fixed"] = "mean"
+    octants_at: Annotated[list[Threshold], Field(max_length=3)] = Field(default_factory=list)
 
     @field_validator("recency", "frequency", "monetary")
     @classmethod
@@ -51,6 +55,14 @@ class RfmSettings(Params):
             raise ValueError(_("thresholds are used in mode fixed only"))
         return self
 
+    @model_validator(mode="after")
+    def _halve(self) -> RfmSettings:
+        if self.octants == "fixed" and len(self.octants_at) != 3:
+            raise ValueError(_("fixed quadrants need three thresholds: recency, frequency and money"))
+        if self.octants != "fixed" and self.octants_at:
+            raise ValueError(_("thresholds of quadrants are used where they are fixed only"))
+        return self
+
 
 def choose_edges(raw: Mapping[str, Any], *, now: datetime, zone: ZoneInfo, actor: Any = None) -> Edges:
     """Put an operator's settings in force with new edges; the next looks score everybody anew.
@@ -58,9 +70,14 @@ def choose_edges(raw: Mapping[str, Any], *, now: datetime, zone: ZoneInfo, actor
     Raises Invalid with every problem. Later renewals keep the settings.
     """
     settings = read_params(RfmSettings, raw)
-    edges = compute_edges(now, zone=zone, choices=Choices(**settings.model_dump()))
+    edges = compute_edges(now, zone=zone, choices=_choices(settings))
     record("rfm.edges", f"RFM edges:{edges.pk}", now=now, actor=actor, detail=settings.model_dump())
     return edges
+
+
+def _choices(settings: RfmSettings) -> Choices:
+    chosen = settings.model_dump(exclude={"octants", "octants_at"})
+    return Choices(**chosen, halves=settings.octants, limits=settings.octants_at)
 
 
 def edges_settings() -> RfmSettings:
@@ -71,4 +88,7 @@ def edges_settings() -> RfmSettings:
     plain = {"window_days": row.window_days, "money": row.money, "mode": row.mode, "counted": row.counted}
     if row.mode == "fixed":
         plain |= {"recency": row.recency, "frequency": row.frequency, "monetary": row.monetary}
+    plain["octants"] = row.halves
+    if row.halves == "fixed":
+        plain["octants_at"] = [row.means[axis] for axis in AXES]
     return RfmSettings.model_validate(plain)

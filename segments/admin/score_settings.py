@@ -54,6 +54,14 @@ class RfmForm(forms.Form):
     recency = Texts(label=_("recency in days"), help_text=_("Four rising numbers, such as 30, 60, 120, 240"))
     frequency = Texts(label=_("number of orders"), help_text=_("Four rising numbers, such as 1, 2, 4, 8"))
     monetary = Texts(label=_("money"), help_text=_("Four rising amounts in the reporting currency"))
+    octants = Choice(
+        label=_("limits of the quadrants"),
+        choices=[("mean", _("the means")), ("median", _("the medians")), ("fixed", _("thresholds set by hand"))],
+    )
+    octants_at = Texts(
+        label=_("thresholds of the quadrants"),
+        help_text=_("Three numbers: days, orders and an amount, such as 60, 3, 500"),
+    )
 
     def raw(self) -> dict[str, Any]:
         """What was typed, as the settings read it; a text that is no number is left for them to refuse."""
@@ -62,6 +70,8 @@ class RfmForm(forms.Form):
         found["counted"] = given["counted"]
         found |= {"mode": given["mode"], **{axis: [_number(one) for one in _parts(given[axis])] for axis in FOUR}}
         found["monetary"] = [_minor(one) for one in found["monetary"]]
+        limits = [_number(one) for one in _parts(given["octants_at"])]
+        found |= {"octants": given["octants"], "octants_at": [*limits[:2], *map(_minor, limits[2:])]}
         return found
 
 
@@ -73,6 +83,10 @@ def rfm_values(chosen: RfmSettings) -> dict[str, Any]:
         values = getattr(chosen, axis)
         plain = [f"{value:g}" for value in values]
         shown[axis] = ", ".join(map(_major, values) if axis == "monetary" else plain)
+    shown["octants"] = chosen.octants
+    shown["octants_at"] = ", ".join(
+        [*(f"{one:g}" for one in chosen.octants_at[:2]), *map(_major, chosen.octants_at[2:])]
+    )
     return shown
 
 

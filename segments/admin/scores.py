@@ -12,6 +12,7 @@ from urllib.parse import urlencode
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils.translation import get_language, gettext, override
+from django.utils.translation import gettext_lazy as _
 
 from common import clock
 from common.admin import route, show
@@ -28,6 +29,7 @@ from segments.stage_reads import stage_flow
 PERIODS = (7, 30, 90)
 PAGE = 40
 FEW = 100  # scored people, below whom fifths say little
+HALVES = {"mean": _("the means"), "median": _("the medians"), "fixed": _("thresholds set by hand")}
 AXES = {"r": "R", "f": "F", "m": "M"}
 
 
@@ -165,7 +167,7 @@ def _basis() -> str:
     money = gettext("M is the average order") if chosen.money == "mean" else gettext("M is the sum of the orders")
     often = gettext("F counts days with an order") if chosen.counted == "days" else gettext("F counts orders")
     limits = gettext("thresholds set by hand") if chosen.mode == "fixed" else gettext("fifths of the people")
-    return f"{window} · {often} · {money} · {limits}"
+    return f"{window} · {often} · {money} · {limits} · {gettext('quadrants')}: {HALVES[chosen.octants]}"
 
 
 def _edges() -> dict[str, Any]:

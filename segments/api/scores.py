@@ -68,6 +68,12 @@ class RfmSettingsSerializer(serializers.Serializer[Any]):
     recency = serializers.ListField(child=serializers.FloatField(), required=False, help_text="Four, rising: days")
     frequency = serializers.ListField(child=serializers.FloatField(), required=False, help_text="Four, rising: orders")
     monetary = serializers.ListField(child=serializers.FloatField(), required=False, help_text=f"Four, rising. {MONEY}")
+    octants = serializers.ChoiceField(
+        choices=["mean", "median", "fixed"], required=False, help_text="Where the quadrants cut"
+    )
+    octants_at = serializers.ListField(
+        child=serializers.FloatField(), required=False, help_text=f"Three: days, orders, money. {MONEY}"
+    )
 
 
 class RfmAnswer(serializers.Serializer[Any]):

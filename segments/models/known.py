@@ -26,6 +26,7 @@ STAGES = ["prospect", "newcomer", "growing", "mature", "at_risk", "lapsed"]
 class RfmEdges(models.Model):
     """The frozen cut points of one RFM run: four edges each for recency (days), frequency, money (minor units).
 
+    `means` are the octants' thresholds on each axis: the means, the medians or fixed ones, as `halves` says.
     `gaps` are the population's usual silences, from which the life cycle is judged: {warn, churn} after any order,
     {first_warn, first_churn} after the first one, in days.
     """
@@ -39,6 +40,7 @@ class RfmEdges(models.Model):
     recency = models.JSONField(_("recency edges"), default=list)
     frequency = models.JSONField(_("frequency edges"), default=list)
     monetary = models.JSONField(_("money edges"), default=list)
+    halves = models.CharField(_("limits of the quadrants"), max_length=6, default="mean")
     means = models.JSONField(_("means"), default=dict)
     gaps = models.JSONField(_("gaps between orders in days"), default=dict)
     population = models.PositiveIntegerField(_("people scored"), default=0)

@@ -44,6 +44,34 @@ def test_thresholds_score_as_computed_and_are_kept_by_later_renewals() -> None:
     assert edges_settings() == RfmSettings(**FIXED)
 
 
+def test_quadrants_cut_at_the_median_or_where_an_operator_says() -> None:
+    """One who buys for a thousand times as much lifts the mean above everybody else, and leaves the median alone."""
+    people = []
+    for silent, orders, money in ((10, 1, 100), (20, 2, 200), (90, 3, 300), (95, 30, 300_000)):
+        person = make_profile(email=f"o{silent}@example.com", now=NOW - 300 * DAY)
+        for number in range(orders):
+            make_order(person, total=money // orders, at=NOW - silent * DAY - number * timedelta(minutes=1))
+        people.append(person.pk)
+    ways: dict[str, dict[str, Any]] = {
+        "mean": {}, "median": {"octants": "median"}, "fixed": {"octants": "fixed", "octants_at": [15, 2, 199]},
+    }  # fmt: skip
+    found, limits = {}, {}
+    for way, chosen in ways.items():
+        choose_edges(chosen, now=NOW, zone=UTC)
+        settle_log()
+        score_changed(NOW)
+        rows = {row.pk: row.octant for row in Scores.objects.all()}
+        found[way] = [rows[pk] for pk in people]
+        limits[way] = compute_edges(NOW, zone=UTC).means
+        assert edges_settings() == RfmSettings(**chosen)
+    assert found == {
+        "mean": ["common_growth", "common_growth", "common_win_back", "key_keep"],
+        "median": ["common_growth", "common_growth", "key_keep", "key_keep"],
+        "fixed": ["common_growth", "key_win_back", "key_keep", "key_keep"],
+    }
+    assert limits == {"mean": (53.75, 9.0, 75_150.0), "median": (55.0, 2.5, 250.0), "fixed": (15, 2, 199)}
+
+
 def test_money_as_mean_and_a_shorter_window_score_everybody_anew() -> None:
     mei = make_profile(email="mei@example.com", now=NOW - 400 * DAY)
     for days, total in ((1, 100), (20, 300), (40, 5000)):
@@ -86,7 +114,9 @@ def test_orders_of_one_day_are_one_where_days_are_counted() -> None:
         ({"window_days": 0}, "window_days"), ({"window_days": 4000}, "window_days"), ({"money": "max"}, "money"),
         ({"recency": [1, 2, 3]}, "recency"), ({"frequency": [1, 1, 2, 3]}, "frequency"),
         ({"monetary": [4, 3, 2, 1]}, "monetary"), ({"monetary": [-1, 3, 4, 5]}, "monetary.0"), ({"monetary": []}, ""),
-        ({"mode": "quantile"}, ""), ({"luck": 1}, "luck"),
+        ({"mode": "quantile"}, ""), ({"luck": 1}, "luck"), ({"octants": "fixed"}, ""), ({"octants": "half"}, "octants"),
+        ({"octants": "fixed", "octants_at": [1, 2]}, ""), ({"octants_at": [1, 2, 3]}, ""),
+        ({"octants": "fixed", "octants_at": [1, -2, 3]}, "octants_at.1"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_is_refused(change: dict[str, Any], path: str) -> None:
