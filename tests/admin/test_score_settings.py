@@ -25,7 +25,7 @@ from tests.segments.health.test_metrics import UTC
 
 pytestmark = pytest.mark.django_db
 RFM = {"window_days": "90", "money": "mean", "mode": "fixed", "counted": "days", "recency": "30，60, 120, 240", "frequency": "1,2,4,8",
-       "monetary": "50, 100.5, 200, 400"}  # fmt: skip
+       "monetary": "50, 100.5, 200, 400", "octants": "fixed", "octants_at": "60, 3, 100.5"}  # fmt: skip
 
 
 def url(name: str) -> str:
@@ -57,6 +57,7 @@ def test_rfm_by_thresholds_window_and_mean() -> None:
     assert (row.window_days, row.money, row.mode, row.counted) == (90, "mean", "fixed", "days")
     assert (row.recency, row.frequency) == ([30, 60, 120, 240], [1, 2, 4, 8])
     assert row.monetary == [5000, 10050, 20000, 40000]
+    assert (row.halves, row.means) == ("fixed", {"recency": 60, "frequency": 3, "monetary": 10050})
     shown = posted(client.get(url("rfm_settings")))
     assert shown == {**RFM, "recency": "30, 60, 120, 240", "frequency": "1, 2, 4, 8"}
     assert client.post(url("rfm_settings"), shown).status_code == 302

@@ -44,6 +44,7 @@ def test_rfm_adds_up_and_its_people_are_found() -> None:
     found = a_program("segments:read").get("/api/scores/rfm?days=7").json()
     assert found["settings"] == {
         "window_days": 365, "money": "sum", "counted": "orders", "mode": "quantile", "recency": [], "frequency": [], "monetary": [],
+        "octants": "mean", "octants_at": [],
     }  # fmt: skip
     spent = sum(1000 * (n + 1) * (n + 1) for n in range(6))
     for part in ("cells", "octants", "grid"):
@@ -141,6 +142,8 @@ def test_the_rules_of_scoring_are_set_and_what_is_wrong_is_told_at_its_place() -
         "money": "mean",
         "window_days": 90,
         "counted": "days",
+        "octants": "fixed",
+        "octants_at": [60, 3, 50_000],
     }
     assert program.post("/api/scores/rfm/settings", right).json() == right
     assert (edges_settings().money, RfmEdges.objects.count()) == ("mean", 1)
