@@ -86,6 +86,7 @@ NAMED = [
 LOOKED_UP = re.compile(r'\(SELECT \w+\."(id|generation)" AS "\w+" FROM "\w+" \w+ WHERE \w+\."key" = \w+\)')
 
 
+@pytest.mark.django_db  # what a segment's own rule asks is read from it
 @pytest.mark.parametrize(("op", "params"), NAMED)
 def test_a_row_named_by_its_key_is_looked_up_by_itself(op: str, params: dict[str, Any]) -> None:
     """Never by a join, of which PostgreSQL would guess how many rows point to the row with this key."""
