@@ -161,14 +161,21 @@ def _tell(
 
 def _find(rows: Sequence[Row], names: Sequence[str]) -> tuple[set[int], list[Refusal]]:
     """The people whom the rows name, and the rows that name nobody."""
+    found, refused = find_each(rows, names)
+    return {person for person, _row in found}, refused
+
+
+def find_each(rows: Sequence[Row], names: Sequence[str]) -> tuple[list[tuple[int, Row]], list[Refusal]]:
+    """Each row with the profile that it names, by the first of `names` that is filled, and rows that name nobody."""
     wanted = [_name_of(row, names) for _, row in rows]
     known = _look_up({one for one in wanted if isinstance(one, tuple)})
-    found, refused = set[int](), []
+    found: list[tuple[int, Row]] = []
+    refused: list[Refusal] = []
     for (line, row), name in zip(rows, wanted, strict=True):
         if isinstance(name, Refused):
             refused.append(Refusal(line, name.code, name.message, {} if isinstance(row, Refused) else row))
         elif name in known:
-            found.add(known[name])
+            found.append((known[name], (line, row)))
         else:
             refused.append(Refusal(line, "unknown", f"nobody is known by this {name[0]}", row))
     return found, refused

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 import pytest
+from django.db import transaction
 
 from campaigns.engine import advance
 from campaigns.models import Enrolment
@@ -156,7 +157,8 @@ def test_two_who_prove_to_be_one_walk_once_and_the_facts_of_both_count() -> None
     visitor, mei = make_profile(anonymous_id="v"), make_profile(user_id="mei")
     state(visitor, "Signed Up", at=NOW)
     state(mei, "Signed Up", at=NOW + HOUR)
-    merge_many([Pair(visitor.pk, mei.pk)], now=NOW + 2 * HOUR, actor="test", reason="alias")
+    with transaction.atomic():
+        merge_many([Pair(visitor.pk, mei.pk)], now=NOW + 2 * HOUR, actor="test", reason="alias")
     assert outcomes() == ["active", "exited merged"]
     state(mei, ORDER, at=NOW + 3 * HOUR)
     state(mei, "Signed Up", at=NOW + DAY)
