@@ -29,7 +29,7 @@ from bench.stage import SCALE
 PROCESSES = 2
 MESSAGES = int(20_000 * SCALE) // PROCESSES * PROCESSES
 RIVALS = max(200, MESSAGES // 10)  # messages of the rival, which takes longer over each
-WORKER_MB = 200
+WORKER_MB = 160
 
 
 def run(board: Board) -> None:
