@@ -27,7 +27,7 @@ class FindingsAnswer(serializers.Serializer[Any]):
     )
 
 
-class ItemSerializer(serializers.Serializer[Any]):
+class MadeItemSerializer(serializers.Serializer[Any]):
     kind = serializers.CharField()
     key = serializers.CharField()
     there = serializers.BooleanField()
@@ -82,12 +82,12 @@ class InstallRequest(TextRequest):
 
 
 class InstallAnswer(serializers.Serializer[Any]):
-    made = ItemSerializer(many=True)
+    made = MadeItemSerializer(many=True)
     replaced = serializers.BooleanField(help_text="Whether the draft of a journey that was there was replaced")
 
 
 class CheckAnswer(serializers.Serializer[Any]):
-    items = ItemSerializer(many=True, help_text="What installing would make, and what is there")
+    items = MadeItemSerializer(many=True, help_text="What installing would make, and what is there")
     findings = FindingSerializer(many=True)
 
 
