@@ -73,7 +73,8 @@ def context_for(template: Template, *, profile: Profile | None, locale: str) -> 
     sample = sample_of(template.sample, locale)
     if profile is None:
         return sample
-    person = {**profile.traits, **{name: _plain(getattr(profile, name)) for name in PERSON}}
+    plain = profile.no_profiling and template.klass == "marketing"  # as the message itself would be
+    person = {**({} if plain else profile.traits), **{name: _plain(getattr(profile, name)) for name in PERSON}}
     wallet = Wallet.objects.filter(profile=profile).select_related("level").first()
     level = wallet.level if wallet else None
     return {

@@ -11,7 +11,7 @@ from common.params import Invalid
 from messaging.channels import channels
 from messaging.devices import register
 from messaging.models import Account, Delivery, Device, Link, Template
-from messaging.trial import Reach, reach_of, send_trial
+from messaging.trial import Reach, context_for, reach_of, send_trial
 from tests.messages import make_topic
 from tests.messaging.channels.gateway import Gateway, Said, serving
 from tests.messaging.channels.test_webpush import OURS, SUBJECT, Browser
@@ -124,3 +124,14 @@ def test_what_can_never_be_sent_is_told_before_anybody_is_called(provider: Gatew
     with pytest.raises(Invalid, match="markdown needs a title"):
         trial("dingtalk", {"markdown": "**Hi**"}, {"url": provider.url, "token": "t", "secret": "s"})
     assert provider.asked == []
+
+
+@pytest.mark.parametrize(("klass", "plan"), [("marketing", None), ("transactional", "gold")])
+def test_who_refuses_profiling_is_shown_what_they_would_get(klass: str, plan: str | None) -> None:
+    """Marketing is written from plain facts about them alone, in a preview as in the message."""
+    person = make_profile(
+        email="mei@example.com", first_name="Mei", traits={"plan": "gold"}, no_profiling=True, now=NOW
+    )
+    template = Template.objects.create(key="t", name="T", channel="email", klass=klass, topic=make_topic())
+    shown = context_for(template, profile=person, locale="en")["profile"]
+    assert (shown.get("plan"), shown["first_name"]) == (plan, "Mei")
