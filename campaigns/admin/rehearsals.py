@@ -17,6 +17,7 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from unfold.contrib.filters.admin import ChoicesDropdownFilter, RelatedDropdownFilter
 
+from campaigns.admin import dry_runs
 from campaigns.models import Journey, Rehearsal
 from campaigns.rehearsal import run
 from common import clock
@@ -85,6 +86,15 @@ class RehearsalAdmin(ReadOnly, LargePage):
             form=form,
             earlier=[{"row": one, "pill": show.state_of(one)} for one in earlier],
         )
+
+    @route("dry/<int:journey>/", "campaigns.rehearse_journey", methods=("GET", "POST"))
+    def dry(self, request: HttpRequest, journey: int) -> HttpResponse:
+        """One person through the draft."""
+        if not request.user.has_perm("segments.view_profile"):
+            raise PermissionDenied
+        row = get_object_or_404(Journey, pk=journey)
+        title = gettext("Dry run of %(journey)s") % {"journey": row.title}
+        return self.page(request, "admin/campaigns/rehearsal/dry.html", title, **dry_runs.seen(request, row))
 
     @route("<int:pk>/cancel/", "campaigns.rehearse_journey")
     def cancel(self, request: HttpRequest, pk: int) -> HttpResponse:

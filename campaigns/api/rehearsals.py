@@ -15,8 +15,10 @@ from rest_framework.response import Response
 from campaigns.api.journeys import OfJourney
 from campaigns.models import Rehearsal
 from campaigns.rehearsal import run
+from campaigns.rehearsal.trial import MOST_ASSUMED, MOST_DAYS, DryRunFailed, dry_run
 from common.params import Invalid
 from segments.api.refusals import Conflict
+from segments.people import NobodyFound, find_person
 
 
 class RehearsalSerializer(serializers.Serializer[Rehearsal]):
@@ -44,6 +46,54 @@ class AskSerializer(serializers.Serializer[Any]):
     enter_present = serializers.BooleanField(
         default=False, help_text="Who is in the trigger's segment at the start enters"
     )
+
+
+class AssumedSerializer(serializers.Serializer[Any]):
+    fact = serializers.CharField(max_length=200)
+    after = serializers.FloatField(min_value=0, help_text="Seconds from now")
+    properties = serializers.DictField(required=False)
+
+
+class DryRunSerializer(serializers.Serializer[Any]):
+    person = serializers.CharField(max_length=254, help_text="A user id, a public id or an e-mail address")
+    days = serializers.IntegerField(default=60, min_value=1, max_value=MOST_DAYS)
+    event = serializers.DictField(default=dict, help_text="Properties of the fact that lets the person in")
+    assumed = AssumedSerializer(  # type: ignore[call-arg]
+        many=True, default=list, max_length=MOST_ASSUMED, help_text="What the person will do"
+    )
+
+
+class DryRunAnswer(serializers.Serializer[Any]):
+    walk = serializers.JSONField(allow_null=True)
+    steps = serializers.ListField(child=serializers.DictField())
+    messages = serializers.ListField(child=serializers.DictField())
+    given = serializers.ListField(child=serializers.DictField())
+
+
+class DryRun(OfJourney):
+    """One person through the draft from now on, by a clock that jumps; takes some seconds."""
+
+    scope = "journeys:rehearse"
+    serializer_class = DryRunSerializer
+
+    @extend_schema(
+        tags=["journeys"], operation_id="journeys_dry_run", summary="Walk one person through the draft",
+        request=DryRunSerializer, responses=DryRunAnswer,
+    )  # fmt: skip
+    def post(self, request: Request, key: str) -> Response:
+        self.asked()
+        body, journey = self.body(), self.journey
+        try:
+            person = find_person(body.pop("person"))
+        except NobodyFound as error:
+            raise ValidationError({"person": str(error)}) from None
+        try:
+            told = dry_run(journey, person, now=self.now, by=request.auth, **body)
+        except Invalid as error:
+            raise ValidationError({problem.path or "draft": problem.message for problem in error.problems}) from None
+        except DryRunFailed as error:
+            raise Conflict(str(error), code="not_finished") from None
+        return Response(DryRunAnswer(told).data)
 
 
 class Rehearsals(OfJourney):

@@ -6,7 +6,7 @@ from django.urls import path, re_path
 
 from campaigns.api import publishing as life
 from campaigns.api.journeys import Enrol, JourneyFunnel, Journeys, OneJourney
-from campaigns.api.rehearsals import OneRehearsal, Rehearsals, Rehearse, StopRehearsal
+from campaigns.api.rehearsals import DryRun, OneRehearsal, Rehearsals, Rehearse, StopRehearsal
 from campaigns.api.reports import Reports, RunReport
 from segments.api.base import Closed
 
@@ -18,6 +18,7 @@ urlpatterns = [
     path("api/journeys/<slug:key>/funnel", JourneyFunnel.as_view(), name="api-journey-funnel"),
     path("api/journeys/<slug:key>/enrol", Enrol.as_view(), name="api-journey-enrol"),
     path("api/journeys/<slug:key>/rehearse", Rehearse.as_view(), name="api-journey-rehearse"),
+    path("api/journeys/<slug:key>/dry-run", DryRun.as_view(), name="api-journey-dry-run"),
     path("api/journeys/<slug:key>/rehearsals", Rehearsals.as_view(), name="api-journey-rehearsals"),
     path("api/journeys/<slug:key>/rehearsals/<int:pk>", OneRehearsal.as_view(), name="api-journey-rehearsal"),
     path(

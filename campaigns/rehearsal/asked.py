@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Self
 
@@ -12,7 +12,9 @@ from typing import Any, Self
 class Asked:
     """Walk `draft` of `journey` with at most `people` through the `days` before `until`, looking every `step_minutes`.
 
-    `enter_present`: who is in the trigger's segment when it begins enters then.
+    `enter_present`: who is in the trigger's segment when it begins enters then. With `person` it is a dry run of that
+    one instead, let in at the beginning with `event` as the cause; `assumed` are facts that will be told: each with
+    `fact`, `after` (seconds) and perhaps `properties`.
     """
 
     journey: str
@@ -22,6 +24,9 @@ class Asked:
     people: int
     step_minutes: int
     enter_present: bool
+    person: int | None = None
+    event: Mapping[str, Any] = field(default_factory=dict)
+    assumed: tuple[dict[str, Any], ...] = ()
 
     @property
     def since(self) -> datetime:
@@ -36,4 +41,4 @@ class Asked:
 
     @classmethod
     def read(cls, told: Mapping[str, Any]) -> Self:
-        return cls(**{**told, "until": datetime.fromisoformat(told["until"])})
+        return cls(**{**told, "until": datetime.fromisoformat(told["until"]), "assumed": tuple(told["assumed"])})

@@ -15,7 +15,7 @@ from django.db import DatabaseError
 
 from campaigns import publish
 from campaigns.models import Journey
-from campaigns.rehearsal import history, looks, result, scratch
+from campaigns.rehearsal import dry, history, looks, result, scratch
 from campaigns.rehearsal.asked import Asked
 from campaigns.rehearsal.history import Told
 from common.models import Tick
@@ -67,6 +67,8 @@ def go_on(asked: Asked, *, seconds: float, say: Say) -> dict[str, Any] | None:
     ends, book = time.monotonic() + seconds, Book(asked)
     if book.note["phase"] == PAST and not _past(asked, book, ends, say):
         return None
+    if asked.person is not None:
+        return dry.story(asked)
     if book.note["phase"] == WALK and not _walk(asked, book, ends, say):
         return None
     held = {int(pk): reason for pk, reason in book.note["held"].items()}

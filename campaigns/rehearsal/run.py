@@ -102,7 +102,7 @@ def _take(now: datetime) -> Rehearsal | None:
 def _turn(row: Rehearsal, seconds: float) -> None:
     """Start the process, keep what it says, end it when nobody wants it any more."""
     with TemporaryFile("w+") as faults, subprocess.Popen(
-        [sys.executable, str(MANAGE), "rehearse", "--seconds", str(seconds)],
+        command(seconds),
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=faults, env=environment(row), text=True,
     ) as child:  # fmt: skip
         assert child.stdin is not None
@@ -129,9 +129,19 @@ def _asked(row: Rehearsal) -> Asked:
     )  # fmt: skip
 
 
+def command(seconds: float) -> list[str]:
+    """What starts a process that rehearses."""
+    return [sys.executable, str(MANAGE), "rehearse", "--seconds", str(seconds)]
+
+
 def environment(row: Rehearsal) -> dict[str, str]:
-    """The store of the turn, and the installation's database by its present name (a test's differs)."""
-    told = {"PERENNIAL_SCRATCH": str(scratch.store_of(row.pk)), "PERENNIAL_LIVE": str(connection.settings_dict["NAME"])}
+    """Of a back-test's turn."""
+    return environment_of(scratch.store_of(row.pk))
+
+
+def environment_of(store: Path) -> dict[str, str]:
+    """The process's own store, and the installation's database by its present name (a test's differs)."""
+    told = {"PERENNIAL_SCRATCH": str(store), "PERENNIAL_LIVE": str(connection.settings_dict["NAME"])}
     return {**os.environ, **told, "LOG_LEVEL": "ERROR", "PERENNIAL_FAULTS": ""}
 
 
@@ -160,6 +170,6 @@ def _is_wanted(row: Rehearsal) -> bool:
 def _tidy() -> None:
     """Remove stores whose back-test ended elsewhere or is gone, once they are old."""
     old = database_now().timestamp() - KEPT.total_seconds()
-    for path in scratch.folder().glob("[0-9]*.sqlite3*"):
+    for path in scratch.folder().glob("*.sqlite3*"):
         if path.stat().st_mtime < old:
             path.unlink(missing_ok=True)

@@ -69,7 +69,12 @@ def store_of(pk: int) -> Path:
 
 def drop(pk: int) -> None:
     """Remove a store, and what was left of it half-made."""
-    for path in folder().glob(f"{pk}.sqlite3*"):
+    remove(store_of(pk))
+
+
+def remove(store: Path) -> None:
+    """Remove a store by its path, with the files that the database keeps beside it."""
+    for path in store.parent.glob(f"{store.name}*"):
         path.unlink(missing_ok=True)
 
 
@@ -100,7 +105,7 @@ def fill(asked: Asked) -> list[int]:
     with connection.constraint_checks_disabled(), transaction.atomic():
         for model in set_up_models():
             copy(model, model._default_manager.all())
-        people = sample(asked.people)
+        people = sample(asked.people) if asked.person is None else [asked.person]
         for model, rows in _of_people(people):
             copy(model, rows)
         Profile.objects.update(shard=SHARD)

@@ -15,6 +15,8 @@ from campaigns.install import install_recipe
 from campaigns.models import Journey, Rehearsal
 from common import clock
 from common.models import ApiKey
+from messaging.models import Account
+from tests.people import make_profile
 
 pytestmark = pytest.mark.django_db(transaction=True)
 RESULT: dict[str, Any] = {
@@ -128,3 +130,23 @@ def test_by_program(journey: Journey) -> None:
     assert call(asks, "post", one + "/cancel").json()["state"] == "cancelled"
     assert call(asks, "post", one + "/cancel").status_code == 409
     assert call(reads, "get", "/rehearsals/999999").status_code == 404
+
+
+def test_a_dry_run_by_page_and_by_program(journey: Journey) -> None:
+    make_profile(email="lin@example.com", user_id="lin", now=clock.now())
+    Account.objects.create(key="mail", name="Mail", channel="email", transport="smtp", is_default=True)
+    client, where = login("author"), reverse("admin:campaigns_rehearsal_dry", args=[journey.pk])
+    assert "填写一个人" in client.get(where).text
+    assert 'role="alert"' in client.post(where, {"person": "nobody@example.com", "days": "5"}).text
+    page = client.post(where, {"person": "lin@example.com", "days": "5", "fact_0": "Seen", "after_0": "1"}).text
+    assert "<code>remind</code>" in page
+    assert "<code>winback-reminder</code>" in page
+    assert "未同意：offers" in page
+    _, key = ApiKey.issue("asks", ["journeys:rehearse"], now=clock.now())
+    said = Client().post(
+        f"/api/journeys/{journey.key}/dry-run", {"person": "lin", "days": 5}, content_type="application/json",
+        headers={"authorization": f"Bearer {key}"},
+    )  # fmt: skip
+    assert said.status_code == 200, said.text
+    assert [one["node"] for one in said.json()["steps"]] == ["remind", "return"]
+    assert said.json()["messages"][0]["reason"] == "no_consent:offers"
