@@ -20,9 +20,11 @@ from messaging.starters import draft_of_starter, read_starter, starter_keys, uns
 LOCALES = ("en", "zh-Hans")
 FIRST = "new-user-welcome"
 ORDER = (
-    "confirm-subscription", "new-user-welcome", "new-user-reminder", "browse-reminder", "cart-reminder",
-    "order-receipt", "new-user-guide", "nps-survey", "replenishment", "weekly-digest", "birthday", "vip-perk",
-    "growth-congratulation", "growth-nudge", "growth-level", "winback-reminder", "winback-offer", "sunset-last-call",
+    "confirm-subscription", "new-user-welcome", "new-user-reminder", "onboarding-start", "onboarding-first",
+    "onboarding-team", "browse-reminder", "cart-reminder", "order-receipt", "new-user-guide", "nps-survey",
+    "nps-promoter", "nps-detractor", "replenishment", "weekly-digest", "birthday", "midtier-offer", "vip-perk",
+    "referral-invite", "referral-thanks", "growth-congratulation", "growth-nudge", "growth-level", "winback-reminder",
+    "winback-offer", "sunset-last-call",
 )  # fmt: skip
 KEPT = 300  # seconds that a browser may keep a picture of a starter
 

@@ -21,6 +21,7 @@ WORDS: Mapping[str, Any] = {
     names.POINTS_CHANGED: _("points changed"),
     names.LEVEL_REACHED: _("reached a level"),
     names.LEVEL_LOST: _("lost a level"),
+    names.LEVEL_ENDING: _("will soon lose a level"),
     names.BADGE_AWARDED: _("got a badge"),
     names.MISSION_COMPLETED: _("completed a mission"),
     names.BENEFIT_GRANTED: _("got a benefit"),
