@@ -24,7 +24,7 @@ WORDS: Mapping[str, Any] = {
     "in_flight": gettext_lazy("not let in: as many are under way as may"),
     "date": gettext_lazy("the day of %(of)s"),
     "journey": gettext_lazy("came from the journey %(of)s"),
-    "refused": gettext_lazy("the other journey did not let them in"),
+    "shut_out": gettext_lazy("the other journey did not let them in"),
     "failed": gettext_lazy("the step failed: %(of)s"),
     "nothing to update": gettext_lazy("there was nothing to update"),
     "no such date": gettext_lazy("no such date is known"),

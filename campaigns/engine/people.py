@@ -67,5 +67,5 @@ def enter(wanted: Wanted, plan: Plan, node: Node, now: datetime) -> dict[str, Ef
     enrol_into(other, entries, now=now)
     keys = [intent.key for _, intent in real]
     rows = Enrolment.objects.filter(journey=other.journey, entry_key__in=keys, state=Enrolment.State.REFUSED)
-    refused = {entry: Effect(reason=f"refused: {said}") for entry, said in rows.values_list("entry_key", "reason")}
+    refused = {entry: Effect(reason=f"shut_out: {said}") for entry, said in rows.values_list("entry_key", "reason")}
     return effects | refused

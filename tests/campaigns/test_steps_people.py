@@ -99,7 +99,7 @@ def test_another_journey_is_entered_once_with_the_variables_and_by_its_own_rules
     ]
     assert list(Visit.objects.filter(node="e").order_by("pk").values_list("reason", flat=True)) == [
         "",
-        "refused: under_way",
+        "shut_out: under_way",
     ]
     assert conserved()
 

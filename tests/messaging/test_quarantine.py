@@ -161,7 +161,9 @@ def test_an_address_on_a_list_meanwhile_stays_on_it(account: Account) -> None:
     rows = messages(10, account)
     take_words(words(rows[:6]), provider="mail", now=NOW)
     suppress(rows[0].address_id or 0, "manual", LATER)
-    Address.objects.filter(pk=rows[0].address_id).update(suppressed="held")  # as a list of hashes would have left it
+    Address.objects.filter(pk=rows[0].address_id or 0).update(
+        suppressed="held"
+    )  # as a list of hashes would have left it
     decide(Quarantine.objects.get(), release=False, by="mei", reason="forged", now=LATER)
     work_off(LATER)
     assert suppressed() == {"": 9, "manual": 1}
