@@ -134,7 +134,9 @@ def test_little_space_is_red(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_broker_that_does_not_answer_is_red(monkeypatch: pytest.MonkeyPatch) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))  # bound and not listening: every connection is refused
-        monkeypatch.setattr(app.conf, "broker_url", f"redis://127.0.0.1:{taken.getsockname()[1]}/0")
+        url = f"redis://127.0.0.1:{taken.getsockname()[1]}/0"
+        monkeypatch.setattr(app.conf, "broker_url", url)
+        monkeypatch.setenv("CELERY_BROKER_URL", url)  # which Celery reads before its own settings
         (text,) = [one.text for one in examine(slow=True) if one.id == "P005"]
     assert text.startswith("the broker does not answer: ")
 
