@@ -50,7 +50,7 @@ def refresh_due(now: datetime) -> list[Refreshed]:
         except Exception as error:
             log.exception("segment %s could not be refreshed", key)
             done.append(Refreshed(key, "failed", error=said(error)))
-    _settle_idle()
+    _settle_idle(now)
     return done
 
 
@@ -71,11 +71,12 @@ def refresh_segment(segment: Segment, now: datetime) -> Refreshed:
         return refresh_everyone(begun)
 
 
-def _settle_idle() -> None:
+def _settle_idle(now: datetime) -> None:
     """Segments that were paused or archived in the middle of a pass: what it left is settled all the same."""
     for segment in Segment.objects.exclude(state=Segment.State.ACTIVE).filter(staged__isnull=False):
         try:
-            settle(segment.pk)
+            with noted(segment, now):
+                settle(segment.pk)
         except Exception:
             log.exception("what a pass left of segment %s could not be settled", segment.key)
 
